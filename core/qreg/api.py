@@ -1,0 +1,121 @@
+"""The same calls from Python: ``qreg.load`` and one function per installed step."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qreg.catalogue import Catalogue, Entry, discover, hint
+from qreg.errors import QregError
+from qreg.run import Context, Events, Folder, Outcome, run_step, save_model, scratch_folder
+from qreg.specs import FrontendSpec, StepSpec
+from qreg.structure import structure
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+def function(name: str) -> Callable[..., Any]:
+    """What ``qreg.<name>`` is. Raises AttributeError for a name nobody declares."""
+    if name == "load":
+        return load
+    if name.startswith("_"):
+        raise AttributeError(name)
+    steps = {e.spec.name.replace("-", "_"): e for e in catalogue().of(StepSpec)}
+    if name not in steps:
+        raise AttributeError(f"qreg has no {name!r}{hint(name, [*steps, 'load'])}")
+    return _step_function(steps[name])
+
+
+@cache
+def catalogue() -> Catalogue:
+    """What is installed, read once per process."""
+    return discover()
+
+
+def load(source: Any, shape: Shapes | None = None, frontend: str = "") -> "ir.Model":
+    """A model with static shapes and named layers from a file, an import path or an nn.Module.
+
+    ``shape`` gives sizes of inputs by name. Raises QregError for what cannot be read.
+    """
+    chosen = catalogue().find(FrontendSpec, frontend) if frontend else None
+    return load_model(source, shape or {}, catalogue(), chosen)
+
+
+def load_model(
+    source: Any, shapes: Shapes, catalogue: Catalogue, frontend: Entry[FrontendSpec] | None = None
+) -> "ir.Model":
+    entry = frontend or _frontend_for(source, catalogue)
+    try:
+        read = entry.spec.load.load()
+    except QregError as exc:
+        cure = f"; {entry.spec.needs}" if entry.spec.needs else ""
+        raise QregError(f"frontend {entry.id}: {exc}{cure}") from exc
+    model: ir.Model = read(source, shapes, catalogue)
+    return model
+
+
+def run_command(
+    entry: Entry[StepSpec],
+    model: "ir.Model",
+    source: str,
+    params: Any,
+    catalogue: Catalogue,
+    events: Events,
+    folder: Path | None,
+) -> Outcome:
+    """One step on one model. Without a folder its files are gone when it returns."""
+    with ExitStack() as stack:
+        kept = Folder(folder, events) if folder else stack.enter_context(scratch_folder(events))
+        context = Context(
+            catalogue=catalogue, model=model, name=short_name(source), source=source,
+            folder=kept, events=events, step=entry.id,
+        )  # fmt: skip
+        outcome = run_step(entry, params, context)
+        if outcome.model is not None:
+            save_model(outcome.model, kept, f"{context.name}-{entry.spec.name}.onnx")
+        return outcome
+
+
+def short_name(source: str) -> str:
+    """``resnet8`` of ``examples/resnet8.onnx`` or ``zoo.models:resnet8``."""
+    return Path(source).stem if ":" not in source else source.rpartition(":")[2]
+
+
+def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
+    if isinstance(source, (str, Path)):
+        names = [str(source)]
+    else:
+        names = [f"object:{c.__module__}.{c.__qualname__}" for c in inspect.getmro(type(source))]
+    for name in names:
+        entry = catalogue.choose(FrontendSpec, name)
+        if entry is not None:
+            return entry
+    known = ", ".join(t for e in catalogue.of(FrontendSpec) for t in e.spec.targets)
+    raise QregError(f"no frontend reads {names[0]!r}; there are frontends for {known}")
+
+
+def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
+    def call(source: Any, *, shape: Shapes | None = None, out: str | Path = "", **params: Any) -> Any:
+        typed = structure(params, entry.spec.params.load(), catalogue(), Path())
+        model = source if _is_model(source) else load(source, shape)
+        text = str(source) if isinstance(source, (str, Path)) else type(source).__name__
+        folder = Path(out) if out else None
+        outcome = run_command(entry, model, text, typed, catalogue(), Events([]), folder)
+        if outcome.failed:
+            raise QregError(outcome.failed)
+        return outcome.record
+
+    call.__name__ = entry.spec.name.replace("-", "_")
+    call.__doc__ = f"{entry.spec.summary} (step {entry.id}); ``out`` keeps its files."
+    return call
+
+
+def _is_model(source: Any) -> bool:
+    import onnx_ir as ir  # noqa: PLC0415  the core must start without it
+
+    return isinstance(source, ir.Model)

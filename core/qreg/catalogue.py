@@ -1,0 +1,242 @@
+"""Find installed plugins, and pick the entry that serves a target."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from attrs import evolve, field, frozen
+from pluggy import PluginManager
+
+from qreg import __version__, hooks
+from qreg.errors import QregError
+from qreg.specs import API, REGISTRIES, RegistrySpec, Spec
+
+if sys.version_info >= (3, 12):
+    from importlib.metadata import EntryPoint, entry_points
+else:
+    from importlib_metadata import EntryPoint, entry_points
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+GROUP = "qreg"
+EXACT, PACKET, GLOB, NONE = 3, 2, 1, 0
+
+S_co = TypeVar("S_co", bound=Spec, covariant=True)
+S = TypeVar("S", bound=Spec)
+
+
+@frozen
+class Entry(Generic[S_co]):
+    """One spec, and the plugin and distribution it came from."""
+
+    plugin: str
+    distribution: str
+    version: str
+    module: str
+    spec: S_co
+
+    @property
+    def id(self) -> str:
+        return f"{self.plugin}/{self.spec.name}"
+
+
+@frozen
+class Broken:
+    """A plugin that cannot be used, and why."""
+
+    plugin: str
+    distribution: str
+    version: str
+    cause: str
+
+
+@frozen
+class Catalogue:
+    """Everything the installed plugins declare. A value: tests build their own."""
+
+    entries: tuple[Entry[Spec], ...] = ()
+    broken: tuple[Broken, ...] = ()
+    pins: Mapping[str, str] = field(factory=dict)  # target -> id
+    listeners: tuple[Any, ...] = ()  # plugin modules with event hooks
+    load_ms: Mapping[str, float] = field(factory=dict)  # plugin -> time its module took
+
+    def of(self, kind: type[S]) -> tuple[Entry[S], ...]:
+        """The entries of one registry."""
+        return tuple(e for e in self.entries if isinstance(e.spec, kind))  # type: ignore[misc]
+
+    def find(self, kind: type[S], use: str) -> Entry[S]:
+        """The entry that ``use`` names: an id, or a name where that is unique."""
+        entries = self.of(kind)
+        named = [e for e in entries if use in (e.id, e.spec.name)]
+        if len(named) == 1:
+            return named[0]
+        what = kind.registry.removesuffix("s").replace("_", " ")
+        if named:
+            ids = " or ".join(repr(e.id) for e in named)
+            raise QregError(f"{use!r} is ambiguous: write {ids}")
+        known = [e.id for e in entries] + [e.spec.name for e in entries]
+        raise QregError(f"no {what} {use!r}{hint(use, known)}{self._blame(use)}")
+
+    def choose(
+        self, kind: type[S], target: str, opset: int | None = None, **accepts: Any
+    ) -> Entry[S] | None:
+        """The entry that serves ``target``; None is unknown, which nobody may count as zero.
+
+        ``accepts`` narrows by field: ``dtypes="int8"`` keeps specs whose ``dtypes`` contain it,
+        ``isa={...}`` those whose ``isa`` is a subset. A pin decides; else the most specific
+        target, the most required ISA features, the latest ``since``; else ``overrides``.
+        """
+        claims = [
+            (rank_of(e.spec, target), e)
+            for e in self.of(kind)
+            if (opset is None or e.spec.since <= opset) and _accepted(e.spec, accepts)
+        ]
+        return _settle([c for c in claims if c[0] > NONE], target, self.pins.get(target))
+
+    def pinned(self, pins: Mapping[str, str]) -> "Catalogue":
+        """The same with ``pins`` in force."""
+        return evolve(self, pins=dict(pins))
+
+    def _blame(self, use: str) -> str:
+        plugin = use.partition("/")[0]
+        causes = [f"; plugin {b.plugin!r} is broken: {b.cause}" for b in self.broken
+                  if b.plugin == plugin]  # fmt: skip
+        return "".join(causes)
+
+
+def discover() -> Catalogue:
+    """Read every entry point of group ``qreg``; a plugin that fails is kept as broken.
+
+    ``QREG_PLUGINS=conv,quant`` restricts discovery to the plugins named.
+    """
+    core = tuple(Entry("core", "qreg", __version__, "qreg.specs", spec) for spec in REGISTRIES)
+    wanted = {name for name in os.environ.get("QREG_PLUGINS", "").split(",") if name}
+    points = sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+    entries: list[Entry[Spec]] = list(core)
+    broken: list[Broken] = []
+    listeners: list[ModuleType] = []
+    load_ms: dict[str, float] = {}
+    for point in points:
+        if wanted and point.name not in wanted:
+            continue
+        name, version = _distribution(point)
+        rivals = [_distribution(p)[0] for p in points if p.name == point.name]
+        begin = time.perf_counter()
+        try:
+            if len(rivals) > 1:
+                raise QregError(
+                    f"the plugin name is taken by {' and '.join(rivals)}: "
+                    "uninstall one or rename its entry point"
+                )
+            module, specs = load_plugin(point)
+        except (Exception, SystemExit) as exc:  # third-party code may raise anything
+            broken.append(Broken(point.name, name, version, cause_of(exc)))
+        else:
+            entries += [Entry(point.name, name, version, module.__name__, s) for s in specs]
+            listeners.append(module)
+        load_ms[point.name] = (time.perf_counter() - begin) * 1e3
+    return _without_undeclared(Catalogue(tuple(entries), tuple(broken), {}, tuple(listeners), load_ms))
+
+
+def load_plugin(point: EntryPoint) -> "tuple[ModuleType, tuple[Spec, ...]]":
+    """Import one plugin's module and call its hook alone; raise on whatever is wrong with it."""
+    module = point.load()
+    api = getattr(module, "QREG_API", None)
+    if api != API:
+        raise QregError(f"written for plugin API {api}; this qreg provides {API}")
+    manager = PluginManager("qreg")
+    manager.add_hookspecs(hooks)
+    manager.register(module, point.name)
+    answers = manager.hook.qreg_specs()
+    if len(answers) != 1:
+        raise QregError(f"{point.value} has no hook qreg_specs() marked with @qreg.hooks.hookimpl")
+    specs = answers[0]
+    if not isinstance(specs, tuple) or not all(isinstance(s, Spec) for s in specs):
+        raise QregError("qreg_specs() must return a tuple of specs")
+    keys = [(s.registry, s.name) for s in specs]
+    for registry, name in keys:
+        if keys.count((registry, name)) > 1:
+            raise QregError(f"{registry} entry {name!r} is declared twice")
+    return module, specs
+
+
+def cause_of(exc: BaseException) -> str:
+    """One line for whatever third-party code raised."""
+    text = " ".join(str(exc).split())
+    return text if isinstance(exc, QregError) else f"{type(exc).__name__}: {text}"
+
+
+def rank(pattern: str, target: str) -> int:
+    """How specifically ``pattern`` names ``target``: exact, op packet, glob, or not at all."""
+    if pattern == target:
+        return EXACT
+    if target.startswith(pattern + "."):
+        return PACKET
+    return GLOB if fnmatchcase(target, pattern) else NONE
+
+
+def rank_of(spec: Spec, target: str) -> int:
+    return max((rank(pattern, target) for pattern in spec.targets), default=NONE)
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or what there is to choose from."""
+    names = sorted(set(known))
+    near = get_close_matches(word, names, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else "; there is none"
+
+
+def _accepted(spec: Spec, accepts: Mapping[str, Any]) -> bool:
+    for name, value in accepts.items():
+        offered = getattr(spec, name)
+        ok = set(offered) <= value if isinstance(value, (set, frozenset)) else value in offered
+        if not ok:
+            return False
+    return True
+
+
+def _settle(claims: list[tuple[int, Entry[S]]], target: str, pin: str | None) -> Entry[S] | None:
+    pinned = [e for _, e in claims if e.id == pin]
+    if pinned:
+        return pinned[0]
+    if not claims:
+        return None
+    keys = [(r, len(getattr(e.spec, "isa", ())), e.spec.since) for r, e in claims]
+    best = [e for key, (_, e) in zip(keys, claims, strict=True) if key == max(keys)]
+    replaced = {old for e in best for old in e.spec.overrides}
+    best = [e for e in best if e.id not in replaced] or best
+    if len(best) > 1:
+        registry = best[0].spec.registry
+        listing = "".join(f"\n  {e.id:<24}{e.distribution} {e.version}" for e in best)
+        raise QregError(
+            f"{len(best)} {registry} claim {target}:{listing}\n"
+            f'choose one in the pipeline:\n  [pin]\n  "{target}" = "{best[0].id}"'
+        )
+    return best[0]
+
+
+def _distribution(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("?", "?")
+
+
+def _without_undeclared(catalogue: Catalogue) -> Catalogue:
+    """Plugins that use a registry nobody declares are broken too."""
+    declared = {e.spec.name for e in catalogue.of(RegistrySpec)}
+    lost = {e.plugin: e for e in catalogue.entries if e.spec.registry not in declared}
+    broken = [
+        Broken(e.plugin, e.distribution, e.version,
+               f"{e.spec.name!r} is for registry {e.spec.registry!r}, which no plugin declares")
+        for e in lost.values()
+    ]  # fmt: skip
+    return evolve(
+        catalogue,
+        entries=tuple(e for e in catalogue.entries if e.plugin not in lost),
+        broken=(*catalogue.broken, *broken),
+    )

@@ -1,0 +1,115 @@
+"""Read a pipeline file, and say exactly what is wrong with one that fails."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from attrs.validators import matches_re, min_len
+
+from qreg.catalogue import Catalogue, Entry, hint, rank_of
+from qreg.errors import QregError, StructureError, key_path
+from qreg.lines import key_lines
+from qreg.specs import FrontendSpec, StepSpec
+from qreg.structure import Problem, Use, structure
+
+
+@frozen(kw_only=True)
+class ModelTable:
+    source: str = field(
+        metadata={"doc": "model.onnx, model.pt2 or package.module:callable; "
+                         "a file's path starts at the pipeline's folder"}
+    )  # fmt: skip
+    frontend: Entry[FrontendSpec] | None = field(
+        default=None, metadata={"doc": "which frontend reads the source, where several could"}
+    )
+    shape: dict[str, tuple[int, ...]] = field(
+        factory=dict, metadata={"doc": "sizes of inputs, by name, where the model leaves them open"}
+    )
+
+
+@frozen(kw_only=True)
+class RunTable:
+    folder: str = field(
+        default="", metadata={"doc": "where results go; default qreg-runs/<pipeline's name>"}
+    )
+
+
+@frozen(kw_only=True)
+class Pipeline:
+    model: ModelTable = field(metadata={"doc": "the network"})
+    run: RunTable = field(factory=RunTable, metadata={"doc": "the run"})
+    pin: dict[str, str] = field(
+        factory=dict, metadata={"doc": "which entry serves a target that several claim"}
+    )
+    step: tuple[Use[StepSpec], ...] = field(
+        validator=min_len(1), metadata={"doc": "what to do, in order"}
+    )
+
+
+def read_pipeline(path: Path, catalogue: Catalogue) -> Pipeline:
+    """The pipeline in ``path``; QregError lists every mistake as ``file:line: key: what``."""
+    text, table = read_toml(path)
+    found = _wrong_pins(table, catalogue) + _missing_source(table, path.parent)
+    try:
+        pipeline = structure(table, Pipeline, catalogue, path.parent)
+    except StructureError as exc:
+        found += exc.problems
+    if found:
+        raise QregError(located(path, text, found))
+    return pipeline
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text and content of a TOML file; its faults are told with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+    except OSError as exc:
+        raise QregError(f"{path}: cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise QregError(f"{path}: is not UTF-8 text (byte {exc.start})") from exc
+    except tomllib.TOMLDecodeError as exc:
+        what, _, where = str(exc).partition(" (at ")
+        line = where.partition("line ")[2].partition(",")[0]
+        place = line or str(text.count("\n") + 1)
+        raise QregError(f"{path}:{place}: {what}; this is not valid TOML") from exc
+
+
+def located(path: Path, text: str, found: list[Problem]) -> str:
+    """One line per problem, in the order of the file."""
+    lines = key_lines(text)
+    rows = sorted(((_line(where, lines), where, what) for where, what in found), key=lambda r: r[0])
+    return "\n".join(
+        f"{path}:{line}: {key_path(where) or 'pipeline'}: {what}" for line, where, what in rows
+    )
+
+
+def _wrong_pins(table: dict[str, Any], catalogue: Catalogue) -> list[Problem]:
+    pins = table.get("pin")
+    found: list[Problem] = []
+    for target, wanted in pins.items() if isinstance(pins, dict) else ():
+        entries = [e for e in catalogue.entries if e.id == wanted]
+        if isinstance(wanted, str) and not entries:
+            ids = {e.id for e in catalogue.entries}
+            found.append((("pin", target), f"no entry {wanted!r}{hint(wanted, ids)}"))
+        elif entries and not any(rank_of(e.spec, target) for e in entries):
+            claimed = ", ".join(sorted({t for e in entries for t in e.spec.targets})) or "nothing"
+            found.append((("pin", target), f"{wanted!r} does not claim it; it claims {claimed}"))
+    return found
+
+
+def _missing_source(table: dict[str, Any], base: Path) -> list[Problem]:
+    model = table.get("model")
+    source = model.get("source") if isinstance(model, dict) else None
+    if not isinstance(source, str) or ":" in source or (base / source).is_file():
+        return []
+    return [(("model", "source"), f"no such file: {base / source}")]
+
+
+def _line(where: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]) -> int:
+    """The line of the nearest key that the file does have."""
+    for end in range(len(where), 0, -1):
+        if where[:end] in lines:
+            return lines[where[:end]]
+    return 1

@@ -1,0 +1,143 @@
+"""The records plugins exchange. Plain data: sizes are ints (or symbols), names are strings."""
+
+import re
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any, Protocol
+
+from attrs import field, frozen
+
+from qreg.errors import QregError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+else:
+    Array = object  # numpy is not imported for listing plugins
+
+_BITS = re.compile(r"[a-z]+(\d+)")
+
+
+def item_bits(dtype: str) -> int:
+    """Bits of one element: 8 for ``int8``, 16 for ``bfloat16``, 4 for ``uint4``; bool takes a byte."""
+    match = _BITS.match(dtype)
+    if match:
+        return int(match[1])
+    if dtype == "bool":
+        return 8
+    raise QregError(f"element type {dtype!r} has no fixed size")
+
+
+class Constant(Protocol):
+    """A tensor stored in the model; its numbers are read when asked for."""
+
+    def numpy(self) -> Array: ...
+
+
+@frozen
+class Tensor:
+    """One edge of the graph. ``value`` is set for parameters and other constants."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    value: Constant | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return -(-self.elements * item_bits(self.dtype) // 8)
+
+    def numpy(self) -> Array:
+        """The constant's numbers; only for tensors that have a value."""
+        assert self.value is not None, self.name
+        return self.value.numpy()
+
+
+@frozen
+class OpCall:
+    """One node as estimators, handlers, rules and emitters see it.
+
+    ``name`` is the layer's name (the module path of its weight where there is one), ``node`` the
+    node's name in the file, ``target`` the op: ``onnx.Conv``, ``com.microsoft.QGemm``.
+    """
+
+    target: str
+    name: str
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+    attributes: Mapping[str, Any] = field(factory=dict)
+    node: str = ""
+    opset: int = 1
+
+    @property
+    def op(self) -> str:
+        """``Conv`` of ``onnx.Conv``."""
+        return self.target.rpartition(".")[2]
+
+    def input(self, index: int) -> Tensor:
+        """A required input; use ``optional`` for one that may be absent."""
+        tensor = self.optional(index)
+        assert tensor is not None, f"{self.name}: input {index} is absent"
+        return tensor
+
+    def optional(self, index: int) -> Tensor | None:
+        return self.inputs[index] if index < len(self.inputs) else None
+
+    @property
+    def output(self) -> Tensor:
+        return self.outputs[0]
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        return self.attributes.get(name, default)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """The inputs stored in the model."""
+        return tuple(t for t in self.inputs if t is not None and t.value is not None)
+
+    @property
+    def activations(self) -> tuple[Tensor, ...]:
+        """The inputs computed at run time."""
+        return tuple(t for t in self.inputs if t is not None and t.value is None)
+
+
+@frozen
+class Table:
+    """Rows for people. None is unknown and shown as ``?``; ``footer`` is the row of totals."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | int | float | None, ...], ...]
+    footer: tuple[str | int | float | None, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@frozen
+class Contraction:
+    """``count`` products of an (m, k) by a (k, n) matrix."""
+
+    m: int
+    n: int
+    k: int
+    count: int = 1
+
+    @property
+    def macs(self) -> int:
+        return self.count * self.m * self.n * self.k
+
+
+@frozen
+class Cost:
+    """What an estimator says of one op: contractions, and other arithmetic kept apart from them."""
+
+    contractions: tuple[Contraction, ...] = ()
+    elementwise_flops: int = 0
+
+    @property
+    def macs(self) -> int:
+        return sum(c.macs for c in self.contractions)

@@ -1,0 +1,214 @@
+"""One step after another: what a step gets, what it gives, and where its files go."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve, field, fields, frozen, has
+
+from qreg.catalogue import Catalogue, Entry, cause_of
+from qreg.errors import QregError
+from qreg.records import Table
+from qreg.specs import StepSpec
+from qreg.structure import Use
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+RUN_RECORD = "run.json"
+
+
+@define
+class Events:
+    """Tells listeners what happens. One that fails is reported once and not asked again."""
+
+    listeners: list[Any]
+    failures: list[str] = field(factory=list)
+
+    def send(self, event: str, **facts: Any) -> None:
+        for listener in list(self.listeners):
+            hook = getattr(listener, event, None)
+            if hook is None:
+                continue
+            names = hook.__code__.co_varnames[: hook.__code__.co_argcount]
+            try:
+                hook(**{n: v for n, v in facts.items() if n in names})
+            except (Exception, SystemExit) as exc:  # a listener may be anybody's
+                name = getattr(listener, "__name__", type(listener).__name__)
+                self.failures.append(f"listener {name} failed at {event}: {cause_of(exc)}")
+                self.listeners.remove(listener)
+
+
+@frozen
+class Folder:
+    """Where a step may write: whole files or nothing."""
+
+    path: Path
+    events: Events
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Write a file at once: complete or not there."""
+        with self.writing(name) as partial:
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        return self.path / name
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """A path to write to, which becomes ``name`` when the block ends well."""
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            os.replace(partial, path)
+        except OSError as exc:
+            raise QregError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+        finally:
+            partial.unlink(missing_ok=True)
+        self.events.send("qreg_artifact_written", path=str(path))
+
+    def inside(self, name: str) -> "Folder":
+        return evolve(self, path=self.path / name)
+
+
+@frozen(kw_only=True)
+class Context:
+    """What a step knows: the model as the steps before left it, and what they found."""
+
+    catalogue: Catalogue
+    model: "ir.Model"
+    name: str  # the model's short name, for titles and file names
+    source: str  # as the user spelled it
+    folder: Folder
+    events: Events
+    step: str = ""
+    outcomes: Mapping[str, "Outcome"] = field(factory=dict)  # step name -> its last outcome
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        self.events.send("qreg_progress", step=self.step, done=done, total=total, what=what)
+
+    def result(self, step: str) -> Any:
+        """The record of an earlier step of this run, or None."""
+        return self.outcomes[step].record if step in self.outcomes else None
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What a step gives. ``record`` is what ``--json`` prints (fields marked ``json=False`` apart)."""
+
+    record: Any
+    tables: tuple[Table, ...] = ()
+    lines: tuple[str, ...] = ()  # closing lines, the verdict last
+    model: "ir.Model | None" = None  # the model for the steps that follow
+    failed: str = ""  # why a check did not hold: exit code 1
+
+
+def run_pipeline(
+    steps: tuple[Use[StepSpec], ...], context: Context, header: Mapping[str, Any]
+) -> tuple[tuple[str, Outcome], ...]:
+    """Run the steps in order, each in its folder, and write ``run.json``. Stops at a failed check."""
+    ids = tuple(use.entry.id for use in steps)
+    context.events.send("qreg_run_started", folder=str(context.folder.path), steps=ids)
+    done: list[tuple[str, Outcome]] = []
+    records = []
+    for index, use in enumerate(steps, 1):
+        name = use.entry.spec.name
+        inner = evolve(context, folder=context.folder.inside(f"{index}-{name}"), step=use.entry.id)
+        context.events.send("qreg_step_started", step=use.entry.id, index=index, total=len(steps))
+        outcome = run_step(use.entry, use.params, inner)
+        inner.folder.write(f"{name}.json", to_json(outcome.record))
+        if outcome.model is not None:
+            save_model(outcome.model, inner.folder, "model.onnx")
+        done.append((use.entry.id, outcome))
+        records.append({"use": use.entry.id, "distribution": use.entry.distribution,
+                        "version": use.entry.version, "params": plain(use.params),
+                        "files": _hashes(inner.folder.path)})  # fmt: skip
+        context.events.send("qreg_step_finished", step=use.entry.id, outcome=outcome)
+        if outcome.failed:
+            break
+        context = evolve(
+            context,
+            model=outcome.model or context.model,
+            outcomes={**context.outcomes, name: outcome},
+        )
+    status = "failed" if done and done[-1][1].failed else "complete"
+    context.events.send(
+        "qreg_run_finished",
+        folder=str(context.folder.path), outcomes=tuple(done), model=context.name,
+    )  # fmt: skip
+    context.folder.write(RUN_RECORD, to_json({**header, "status": status, "steps": records}))
+    return tuple(done)
+
+
+def run_step(entry: Entry[StepSpec], params: Any, context: Context) -> Outcome:
+    """One step; a fault of its plugin is told with the plugin's name."""
+    try:
+        run: Callable[[Context, Any], Outcome] = entry.spec.run.load()
+    except QregError as exc:
+        cure = f"; {entry.spec.needs}" if entry.spec.needs else ""
+        raise QregError(f"step {entry.id} ({entry.distribution}): {exc}{cure}") from exc
+    return run(context, params)
+
+
+def claim_folder(path: Path) -> None:
+    """Empty the folder of an earlier run, or refuse one that holds anything else."""
+    if path.exists() and not path.is_dir():
+        raise QregError(f"{path}: is a file; name a folder for the run")
+    if path.is_dir() and any(path.iterdir()):
+        if not (path / RUN_RECORD).is_file():
+            raise QregError(f"{path}: holds files that are no run's (no {RUN_RECORD}); "
+                            "name another folder with --out or [run] folder")  # fmt: skip
+        shutil.rmtree(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / RUN_RECORD).write_text('{"status": "started"}\n')
+    except OSError as exc:
+        raise QregError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+
+
+@contextmanager
+def scratch_folder(events: Events) -> Iterator[Folder]:
+    """A folder that is gone afterwards, for commands whose files nobody asked for."""
+    with tempfile.TemporaryDirectory(prefix="qreg-") as path:
+        yield Folder(Path(path), events)
+
+
+def save_model(model: "ir.Model", folder: Folder, name: str) -> None:
+    import onnx_ir as ir  # noqa: PLC0415  the core must start without it
+
+    with folder.writing(name) as partial:
+        partial.write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON values. Counts stay ints, ids are text, paths are file names."""
+    if isinstance(value, Use):
+        return {"use": value.entry.id, **plain(value.params)}
+    if isinstance(value, Entry):
+        return value.id
+    if has(type(value)):
+        shown = [a.name for a in fields(type(value)) if a.metadata.get("json", True)]
+        return {name: plain(getattr(value, name)) for name in shown}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v) for v in value]
+    if isinstance(value, Path):
+        return value.name
+    return value.item() if hasattr(value, "item") else value
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n"
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in files}  # fmt: skip

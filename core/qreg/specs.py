@@ -1,0 +1,187 @@
+"""What a plugin may declare: frozen records of names, targets and import paths; no behaviour."""
+
+from importlib import import_module
+from operator import attrgetter
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+from attrs.converters import optional
+from attrs.validators import deep_iterable, instance_of, matches_re, max_len, min_len
+
+from qreg.errors import QregError
+
+API = 1  # raised only when a record below changes meaning; a new optional field is no change
+
+NAME = r"[a-z][a-z0-9_-]*"
+RESOURCE = r"[\w.]+:[\w./-]+"
+
+
+@frozen
+class Ref:
+    """An import path ``package.module:attribute``, resolved when used and never by listing."""
+
+    path: str = field(validator=matches_re(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"))
+
+    def load(self) -> Any:
+        module, _, name = self.path.partition(":")
+        try:
+            return attrgetter(name)(import_module(module))
+        except (ImportError, AttributeError) as exc:
+            raise QregError(f"{self.path} cannot be loaded: {exc}") from exc
+
+
+def ref(arguments: int | None, contract: str) -> Any:
+    """A required Ref to a callable of that many positional arguments (None: a class)."""
+    return field(converter=Ref, metadata={"arguments": arguments, "contract": contract})
+
+
+def optional_ref(arguments: int, contract: str) -> Any:
+    metadata = {"arguments": arguments, "contract": contract}
+    return field(default=None, converter=optional(Ref), metadata=metadata)
+
+
+def _strings() -> Any:
+    return deep_iterable(instance_of(str), instance_of(tuple))
+
+
+@frozen(kw_only=True)
+class Spec:
+    """``targets`` name ops as a model spells them: ``onnx.Conv``, ``aten.add.Tensor``."""
+
+    registry: ClassVar[str] = ""
+    name: str = field(validator=matches_re(NAME))
+    targets: tuple[str, ...] = field(default=(), validator=_strings())
+    overrides: tuple[str, ...] = field(default=(), validator=_strings())  # ids it replaces
+    since: int = 1  # first operator-set version the entry is written for
+    summary: str = field(default="", validator=max_len(72))
+    source: str = ""  # the standard, paper or data sheet behind it
+    needs: str = ""  # the cure when its import fails: ``pip install 'qreg[torch]'``
+
+
+@frozen(kw_only=True)
+class RegistrySpec(Spec):
+    """A registry: ``name`` is what specs carry as ``registry``, ``contract`` what they promise."""
+
+    registry = "registries"
+    contract: str
+
+
+@frozen(kw_only=True)
+class LayerEstimatorSpec(Spec):
+    registry = "layer_estimators"
+    estimate: Ref = ref(1, "(OpCall) -> Cost")
+
+
+@frozen(kw_only=True)
+class FusionPatternSpec(Spec):
+    """Ops that run as one: each op of ``chain`` consumes the one before, which has no other reader."""
+
+    registry = "fusion_patterns"
+    chain: tuple[tuple[str, ...], ...] = field(validator=min_len(2))  # alternatives by position
+    accept: Ref | None = optional_ref(1, "(tuple[OpCall, ...]) -> bool")
+    estimate: Ref | None = optional_ref(1, "(tuple[OpCall, ...]) -> Cost")
+
+
+@frozen(kw_only=True)
+class ShortcutHandlerSpec(Spec):
+    registry = "shortcut_handlers"
+    propagate: Ref = ref(3, "(OpCall, tuple[State, ...], Evaluate) -> tuple[State, ...]")
+
+
+@frozen(kw_only=True)
+class QuantRuleSpec(Spec):
+    registry = "quant_rules"
+    params: Ref = ref(None, "attrs class: the keys of the rule's table")
+    apply: Ref = ref(3, "(rule, OpCall, Ranges) -> NodePlan")
+
+
+@frozen(kw_only=True)
+class CEmitterSpec(Spec):
+    registry = "c_emitters"
+    dtypes: tuple[str, ...] = ("float32",)  # of the first input
+    isa: tuple[str, ...] = ()  # features the target must have, e.g. ("avx512vnni",)
+    template: str = field(validator=matches_re(RESOURCE))  # package:file.c.j2
+    context: Ref = ref(1, "(OpCall) -> dict[str, object]")
+
+
+@frozen(kw_only=True)
+class HardwareModelSpec(Spec):
+    registry = "hardware_models"
+    estimate: Ref = ref(2, "(FusedOp, Profile) -> Estimate")
+
+
+@frozen(kw_only=True)
+class HardwareProfileSpec(Spec):
+    registry = "hardware_profiles"
+    profile: str = field(validator=matches_re(RESOURCE))  # package:file.toml
+
+
+@frozen(kw_only=True)
+class MetricSpec(Spec):
+    registry = "metrics"
+    unit: str = ""
+    compute: Ref = ref(1, "(LayerCost) -> int | float")
+
+
+@frozen(kw_only=True)
+class OpSpec(Spec):
+    """What ONNX itself does not give for an op; what is missing here is unknown."""
+
+    registry = "ops"
+    shape: Ref | None = optional_ref(1, "(OpCall) -> tuple[(dtype, shape), ...]")
+    reference: Ref | None = optional_ref(2, "(OpCall, tuple[array | None, ...]) -> tuple[array, ...]")
+    arithmetic: str = ""  # named variant where machines differ, e.g. "x86-avx2"
+
+
+@frozen(kw_only=True)
+class FrontendSpec(Spec):
+    """``targets`` are globs on the source's text: ``*.onnx``, ``*.pt2``, ``*:*``."""
+
+    registry = "frontends"
+    load: Ref = ref(3, "(source, shapes, Catalogue) -> onnx_ir.Model")
+
+
+@frozen(kw_only=True)
+class StepSpec(Spec):
+    """One ``[[step]]`` of a pipeline and one command of the same name."""
+
+    registry = "steps"
+    params: Ref = ref(None, "attrs class: the keys of the step's table and the command's options")
+    run: Ref = ref(2, "(Context, params) -> Outcome")
+    writes: bool = False  # its files are what it is for: the command keeps them
+
+
+@frozen(kw_only=True)
+class CommandSpec(Spec):
+    """A command line that is no step: it works on other things than one model."""
+
+    registry = "commands"
+    configure: Ref = ref(1, "(argparse parser) -> None")
+    run: Ref = ref(2, "(parsed arguments, Catalogue) -> exit code")
+
+
+@frozen(kw_only=True)
+class RendererSpec(Spec):
+    registry = "renderers"
+    render: Ref = ref(3, "(tables, closing lines, width) -> str")
+
+
+REGISTRIES = tuple(
+    RegistrySpec(name=name, contract=contract, summary=summary)
+    for name, contract, summary in (
+        ("registries", "a named kind of entry", "the registries themselves"),
+        ("layer_estimators", "(OpCall) -> Cost", "what one op costs"),
+        ("fusion_patterns", "ops in data-flow order", "ops that run as one"),
+        ("shortcut_handlers", "(OpCall, states, evaluate) -> states", "how dead channels cross an op"),
+        ("quant_rules", "(rule, OpCall, Ranges) -> NodePlan", "how a matched node is quantised"),
+        ("c_emitters", "template + (OpCall) -> dict", "C for one op on one class of target"),
+        ("hardware_models", "(FusedOp, Profile) -> Estimate", "time and energy of fused work"),
+        ("hardware_profiles", "a TOML file", "one device, every number with its source"),
+        ("metrics", "(LayerCost) -> number", "one number of a layer"),
+        ("ops", "shape rule and numpy reference", "what ONNX does not define for an op"),
+        ("frontends", "(source, shapes, Catalogue) -> Model", "where models come from"),
+        ("steps", "params + (Context, params) -> Outcome", "what a pipeline and the command line do"),
+        ("commands", "(arguments, Catalogue) -> exit code", "commands that are no steps"),
+        ("renderers", "(tables, lines, width) -> str", "how results are shown"),
+    )
+)

@@ -1,0 +1,121 @@
+"""Plain TOML or JSON values to typed parameters, strictly, with every mistake told at once."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
+
+from attrs import fields, frozen, has
+from cattrs import Converter
+from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
+
+from qreg.catalogue import Catalogue, Entry, hint
+from qreg.errors import QregError, StructureError
+from qreg.specs import Spec
+
+T = TypeVar("T")
+S_co = TypeVar("S_co", bound=Spec, covariant=True)
+Problem = tuple[tuple[str | int, ...], str]
+
+
+@frozen
+class Use(Generic[S_co]):
+    """A table whose ``use`` names an entry; its other keys are that entry's parameters."""
+
+    entry: Entry[S_co]
+    params: Any
+
+
+def structure(value: Any, kind: type[T], catalogue: Catalogue, base: Path) -> T:
+    """``value`` as a ``kind``; relative paths start at ``base``. Raises StructureError."""
+    try:
+        return converter_for(catalogue, base).structure(value, kind)
+    except (BaseValidationError, QregError, TypeError, ValueError) as exc:
+        raise StructureError(problems(exc, ())) from exc
+
+
+def converter_for(catalogue: Catalogue, base: Path) -> Converter:
+    """Strict scalars; ``Entry[XSpec]`` reads an id and ``Use[XSpec]`` a table with ``use``."""
+    converter = Converter(forbid_extra_keys=True)
+    for scalar in (bool, int, str):
+        converter.register_structure_hook(scalar, _exact)
+    converter.register_structure_hook(float, _exact_float)
+    converter.register_structure_hook(Path, lambda v, _: base / _exact(v, str))
+    converter.register_structure_hook_factory(
+        lambda t: get_origin(t) is tuple, lambda t: _tuple_hook(t, converter)
+    )
+    converter.register_structure_hook_func(
+        lambda t: get_origin(t) is Entry, lambda v, t: catalogue.find(get_args(t)[0], _exact(v, str))
+    )
+    converter.register_structure_hook_func(
+        lambda t: get_origin(t) is Use, lambda v, t: _use(v, get_args(t)[0], catalogue, converter)
+    )
+    converter.register_unstructure_hook_func(lambda t: (get_origin(t) or t) is Entry, lambda e: e.id)
+    return converter
+
+
+def problems(exc: BaseException, path: tuple[str | int, ...], expected: Any = None) -> list[Problem]:
+    """Every failure inside ``exc`` as (key path, what is wrong and what would be right)."""
+    if isinstance(exc, StructureError):
+        return [((*path, *where), what) for where, what in exc.problems]
+    if isinstance(exc, BaseValidationError):
+        noted, rest = exc.group_exceptions()  # type: ignore[attr-defined]
+        found = [p for e in rest for p in problems(e, path, exc.cl)]
+        for e, note in noted:
+            key = note.index if isinstance(note, IterableValidationNote) else note.name
+            found += problems(e, (*path, key), note.type)
+        return found
+    if isinstance(exc, ForbiddenExtraKeysError):
+        known = [f.name for f in fields(exc.cl)]
+        return [((*path, k), "unknown key" + hint(k, known)) for k in sorted(exc.extra_fields)]
+    if isinstance(exc, KeyError):
+        return [(path, "required key is missing")]
+    if get_origin(expected) is Literal:
+        allowed = [str(a) for a in get_args(expected)]
+        value = str(exc).split(" not in ")[0]
+        return [(path, f"{value} is not one of {', '.join(map(repr, allowed))}"
+                 + (near if "mean" in (near := hint(value, allowed)) else ""))]  # fmt: skip
+    blamed = re.match(r"'(\w+)' ", str(exc))  # attrs validators begin with the field they reject
+    if blamed and has(expected) and blamed[1] in {f.name for f in fields(expected)}:
+        return [((*path, blamed[1]), str(exc))]
+    return [(path, str(exc))]
+
+
+def _exact(value: Any, wanted: type[T]) -> T:
+    """``value`` if it is a ``wanted`` and nothing else; cattrs alone reads bool("no") as True."""
+    if type(value) is not wanted:
+        raise TypeError(f"expected {_spoken(wanted)}, found {value!r}")
+    return value
+
+
+def _exact_float(value: Any, _: type) -> float:
+    return float(value) if type(value) is int else _exact(value, float)
+
+
+def _spoken(kind: type) -> str:
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}[kind]
+
+
+def _tuple_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    structure_items = homogenous_tuple_structure_factory(kind, converter)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(f"expected a list, found {value!r}")
+        return structure_items(value, kind)
+
+    return hook
+
+
+def _use(value: Any, spec: type[Spec], catalogue: Catalogue, converter: Converter) -> Use[Spec]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a table, found {value!r}")
+    if "use" not in value:
+        raise StructureError([((), f"required key 'use' is missing: which {spec.registry}?")])
+    try:
+        entry = catalogue.find(spec, _exact(value["use"], str))
+    except (QregError, TypeError) as exc:
+        raise StructureError([(("use",), str(exc))]) from exc
+    rest = {k: v for k, v in value.items() if k != "use"}
+    return Use(entry, converter.structure(rest, entry.spec.params.load()))  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""``qreg new-plugin NAME``: placeholder until the scaffold is written."""

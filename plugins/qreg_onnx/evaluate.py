@@ -1,0 +1,85 @@
+"""The value of one node: the plugin's reference where one is declared, else ONNX Runtime."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from qreg.catalogue import Catalogue
+from qreg.errors import QregError
+from qreg.records import Array, OpCall
+from qreg.specs import OpSpec
+from qreg_onnx.runtime import Session, session
+
+SESSIONS = 256  # distinct nodes kept ready; each holds a compiled single-node model
+
+
+class Evaluator:
+    """Runs single nodes on numpy arrays; keeps the sessions it made."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+
+    def __call__(self, call: OpCall, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """The node's outputs. Raises QregError for an op that nobody can compute."""
+        entry = self.catalogue.choose(OpSpec, call.target)
+        if entry is not None and entry.spec.reference is not None:
+            outputs: tuple[Array, ...] = entry.spec.reference.load()(call, tuple(inputs))
+            return outputs
+        return self.with_runtime(call, inputs)
+
+    def with_runtime(self, call: OpCall, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """The node's outputs as ONNX Runtime computes them."""
+        model = _single_node_model(call, inputs)
+        key = model.SerializeToString(deterministic=True)
+        ready = self._sessions.get(key)
+        if ready is None:
+            ready = self._sessions[key] = _session(model, call)
+            if len(self._sessions) > SESSIONS:
+                self._sessions.popitem(last=False)
+        feed = {f"i{n}": np.ascontiguousarray(a) for n, a in enumerate(inputs) if a is not None}
+        return tuple(ready.run(None, feed))
+
+
+def _session(model: onnx.ModelProto, call: OpCall) -> Session:
+    try:
+        return session(model, optimise=False)
+    except QregError as exc:
+        raise QregError(
+            f"node {call.name!r} ({call.target}) cannot be computed: no plugin declares a reference "
+            f"for it in registry 'ops', and {exc}"
+        ) from exc
+
+
+def _single_node_model(call: OpCall, inputs: Sequence[Array | None]) -> onnx.ModelProto:
+    domain, _, op = call.target.rpartition(".")
+    domain = "" if domain == "onnx" else domain
+    names = [f"i{n}" if a is not None else "" for n, a in enumerate(inputs)]
+    outputs = [f"o{n}" for n in range(len(call.outputs))]
+    node = onnx.helper.make_node(op, names, outputs, domain=domain)
+    for name, value in call.attributes.items():
+        node.attribute.append(_attribute(name, value))
+    graph = onnx.helper.make_graph(
+        [node],
+        "node",
+        [_info(f"i{n}", a.dtype, a.shape) for n, a in enumerate(inputs) if a is not None],
+        [_info(name, t.dtype, None) for name, t in zip(outputs, call.outputs, strict=True)],
+    )
+    opsets = [onnx.helper.make_opsetid(domain, call.opset)]
+    if domain:
+        opsets.append(onnx.helper.make_opsetid("", 20))
+    return onnx.helper.make_model(graph, opset_imports=opsets)
+
+
+def _attribute(name: str, value: object) -> onnx.AttributeProto:
+    if isinstance(value, ir.TensorProtocol):
+        return onnx.helper.make_attribute(name, ir.serde.serialize_tensor(value))
+    return onnx.helper.make_attribute(name, list(value) if isinstance(value, tuple) else value)
+
+
+def _info(name: str, dtype: object, shape: Sequence[int] | None) -> onnx.ValueInfoProto:
+    kind = ir.DataType.from_numpy(np.dtype(dtype)).value  # type: ignore[call-overload]
+    return onnx.helper.make_tensor_value_info(name, kind, shape)

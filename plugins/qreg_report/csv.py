@@ -1,0 +1,20 @@
+"""Tables as comma-separated values: plain numbers, unknown left empty."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from qreg.records import Table
+
+
+def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
+    """One block per table, parted by an empty line. ``lines`` are for people and left out."""
+    del lines, width
+    blocks = []
+    for table in tables:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+        blocks.append(text.getvalue())
+    return "\n".join(blocks).rstrip("\n")
