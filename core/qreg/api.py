@@ -100,7 +100,9 @@ def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
 
 
 def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
-    def call(source: Any, *, shape: Shapes | None = None, out: str | Path = "", **params: Any) -> Any:
+    def call(
+        source: Any, *, shape: Shapes | None = None, out: str | Path = "", **params: Any
+    ) -> Any:
         typed = structure(params, entry.spec.params.load(), catalogue(), Path())
         model = source if _is_model(source) else load(source, shape)
         text = str(source) if isinstance(source, (str, Path)) else type(source).__name__

@@ -134,13 +134,15 @@ def discover() -> Catalogue:
                     "uninstall one or rename its entry point"
                 )
             module, specs = load_plugin(point)
-        except (Exception, SystemExit) as exc:  # third-party code may raise anything
+        except (Exception, SystemExit) as exc:  # noqa: BLE001  third-party code may raise anything
             broken.append(Broken(point.name, name, version, cause_of(exc)))
         else:
             entries += [Entry(point.name, name, version, module.__name__, s) for s in specs]
             listeners.append(module)
         load_ms[point.name] = (time.perf_counter() - begin) * 1e3
-    return _without_undeclared(Catalogue(tuple(entries), tuple(broken), {}, tuple(listeners), load_ms))
+    return _without_undeclared(
+        Catalogue(tuple(entries), tuple(broken), {}, tuple(listeners), load_ms)
+    )
 
 
 def load_plugin(point: EntryPoint) -> "tuple[ModuleType, tuple[Spec, ...]]":

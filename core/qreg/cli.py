@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qreg import __version__
 from qreg.catalogue import Catalogue, Entry, discover, hint
-from qreg.errors import QregError, StructureError, key_path
+from qreg.errors import Mistakes, QregError, StructureError, key_path
 from qreg.specs import CommandSpec, RegistrySpec, RendererSpec, Spec, StepSpec
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command; returns 0 done, 1 the user's mistake or a failed check, 2 usage."""
     try:
         return _main(sys.argv[1:] if argv is None else argv)
+    except Mistakes as exc:  # lines an editor can jump to, so without our name in front
+        print(exc, file=sys.stderr)
+        return FAILED
     except QregError as exc:
         print(f"qreg: {exc}", file=sys.stderr)
         return FAILED
@@ -66,7 +69,9 @@ def _own_commands(commands: Any) -> None:
     lister.set_defaults(run=show_list)
     checker = commands.add_parser("check", help="report every mistake in a pipeline, or in plugins")
     checker.add_argument("pipeline", type=Path, nargs="?")
-    checker.add_argument("--plugins", action="store_true", help="import everything that is declared")
+    checker.add_argument(
+        "--plugins", action="store_true", help="import everything that is declared"
+    )
     checker.set_defaults(run=check)
     runner = commands.add_parser("run", help="run a pipeline")
     runner.add_argument("pipeline", type=Path)

@@ -5,6 +5,10 @@ class QregError(Exception):
     """A mistake the user can cure; its text is the whole message: place, finding, cure."""
 
 
+class Mistakes(QregError):
+    """What is wrong in the user's files: each line begins with ``file:line:``."""
+
+
 class StructureError(QregError):
     """Typed input that does not fit, as (key path, what is wrong and what would be right)."""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from pluggy import HookimplMarker, HookspecMarker
 
 if TYPE_CHECKING:
+    from qreg.run import Folder
     from qreg.specs import Spec
 
 hookspec = HookspecMarker("qreg")
@@ -42,5 +43,5 @@ def qreg_step_finished(step: str, outcome: Any) -> None:
 
 
 @hookspec
-def qreg_run_finished(folder: str, outcomes: tuple[tuple[str, Any], ...], model: str) -> None:
+def qreg_run_finished(folder: "Folder", outcomes: tuple[tuple[str, Any], ...], model: str) -> None:
     """All steps are done; ``outcomes`` pairs step ids with what they gave."""

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
-from attrs.validators import matches_re, min_len
+from attrs.validators import min_len
 
 from qreg.catalogue import Catalogue, Entry, hint, rank_of
-from qreg.errors import QregError, StructureError, key_path
+from qreg.errors import Mistakes, QregError, StructureError, key_path
 from qreg.lines import key_lines
 from qreg.specs import FrontendSpec, StepSpec
 from qreg.structure import Problem, Use, structure
@@ -48,7 +48,7 @@ class Pipeline:
 
 
 def read_pipeline(path: Path, catalogue: Catalogue) -> Pipeline:
-    """The pipeline in ``path``; QregError lists every mistake as ``file:line: key: what``."""
+    """The pipeline in ``path``; Mistakes tells all of them, ``file:line: key: what``."""
     text, table = read_toml(path)
     found = _wrong_pins(table, catalogue) + _missing_source(table, path.parent)
     try:
@@ -56,7 +56,7 @@ def read_pipeline(path: Path, catalogue: Catalogue) -> Pipeline:
     except StructureError as exc:
         found += exc.problems
     if found:
-        raise QregError(located(path, text, found))
+        raise Mistakes(located(path, text, found))
     return pipeline
 
 
@@ -73,7 +73,7 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         what, _, where = str(exc).partition(" (at ")
         line = where.partition("line ")[2].partition(",")[0]
         place = line or str(text.count("\n") + 1)
-        raise QregError(f"{path}:{place}: {what}; this is not valid TOML") from exc
+        raise Mistakes(f"{path}:{place}: {what}; this is not valid TOML") from exc
 
 
 def located(path: Path, text: str, found: list[Problem]) -> str:

@@ -39,7 +39,7 @@ class Events:
             names = hook.__code__.co_varnames[: hook.__code__.co_argcount]
             try:
                 hook(**{n: v for n, v in facts.items() if n in names})
-            except (Exception, SystemExit) as exc:  # a listener may be anybody's
+            except (Exception, SystemExit) as exc:  # noqa: BLE001  a listener may be anybody's
                 name = getattr(listener, "__name__", type(listener).__name__)
                 self.failures.append(f"listener {name} failed at {event}: {cause_of(exc)}")
                 self.listeners.remove(listener)
@@ -140,7 +140,7 @@ def run_pipeline(
     status = "failed" if done and done[-1][1].failed else "complete"
     context.events.send(
         "qreg_run_finished",
-        folder=str(context.folder.path), outcomes=tuple(done), model=context.name,
+        folder=context.folder, outcomes=tuple(done), model=context.name,
     )  # fmt: skip
     context.folder.write(RUN_RECORD, to_json({**header, "status": status, "steps": records}))
     return tuple(done)

@@ -30,14 +30,9 @@ class Ref:
             raise QregError(f"{self.path} cannot be loaded: {exc}") from exc
 
 
-def ref(arguments: int | None, contract: str) -> Any:
-    """A required Ref to a callable of that many positional arguments (None: a class)."""
-    return field(converter=Ref, metadata={"arguments": arguments, "contract": contract})
-
-
-def optional_ref(arguments: int, contract: str) -> Any:
-    metadata = {"arguments": arguments, "contract": contract}
-    return field(default=None, converter=optional(Ref), metadata=metadata)
+def call(arguments: int | None, contract: str) -> dict[str, object]:
+    """Metadata of a Ref field: how many positional arguments (None: an attrs class), and what."""
+    return {"arguments": arguments, "contract": contract}
 
 
 def _strings() -> Any:
@@ -69,7 +64,7 @@ class RegistrySpec(Spec):
 @frozen(kw_only=True)
 class LayerEstimatorSpec(Spec):
     registry = "layer_estimators"
-    estimate: Ref = ref(1, "(OpCall) -> Cost")
+    estimate: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> Cost"))
 
 
 @frozen(kw_only=True)
@@ -78,21 +73,30 @@ class FusionPatternSpec(Spec):
 
     registry = "fusion_patterns"
     chain: tuple[tuple[str, ...], ...] = field(validator=min_len(2))  # alternatives by position
-    accept: Ref | None = optional_ref(1, "(tuple[OpCall, ...]) -> bool")
-    estimate: Ref | None = optional_ref(1, "(tuple[OpCall, ...]) -> Cost")
+    accept: Ref | None = field(
+        default=None, converter=optional(Ref), metadata=call(1, "(tuple[OpCall, ...]) -> bool")
+    )
+    estimate: Ref | None = field(
+        default=None, converter=optional(Ref), metadata=call(1, "(tuple[OpCall, ...]) -> Cost")
+    )
 
 
 @frozen(kw_only=True)
 class ShortcutHandlerSpec(Spec):
     registry = "shortcut_handlers"
-    propagate: Ref = ref(3, "(OpCall, tuple[State, ...], Evaluate) -> tuple[State, ...]")
+    propagate: Ref = field(
+        converter=Ref,
+        metadata=call(3, "(OpCall, tuple[State, ...], Evaluate) -> tuple[State, ...]"),
+    )
 
 
 @frozen(kw_only=True)
 class QuantRuleSpec(Spec):
     registry = "quant_rules"
-    params: Ref = ref(None, "attrs class: the keys of the rule's table")
-    apply: Ref = ref(3, "(rule, OpCall, Ranges) -> NodePlan")
+    params: Ref = field(
+        converter=Ref, metadata=call(None, "attrs class: the keys of the rule's table")
+    )
+    apply: Ref = field(converter=Ref, metadata=call(3, "(rule, OpCall, Ranges) -> NodePlan"))
 
 
 @frozen(kw_only=True)
@@ -101,13 +105,13 @@ class CEmitterSpec(Spec):
     dtypes: tuple[str, ...] = ("float32",)  # of the first input
     isa: tuple[str, ...] = ()  # features the target must have, e.g. ("avx512vnni",)
     template: str = field(validator=matches_re(RESOURCE))  # package:file.c.j2
-    context: Ref = ref(1, "(OpCall) -> dict[str, object]")
+    context: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> dict[str, object]"))
 
 
 @frozen(kw_only=True)
 class HardwareModelSpec(Spec):
     registry = "hardware_models"
-    estimate: Ref = ref(2, "(FusedOp, Profile) -> Estimate")
+    estimate: Ref = field(converter=Ref, metadata=call(2, "(FusedOp, Profile) -> Estimate"))
 
 
 @frozen(kw_only=True)
@@ -120,7 +124,7 @@ class HardwareProfileSpec(Spec):
 class MetricSpec(Spec):
     registry = "metrics"
     unit: str = ""
-    compute: Ref = ref(1, "(LayerCost) -> int | float")
+    compute: Ref = field(converter=Ref, metadata=call(1, "(LayerCost) -> int | float"))
 
 
 @frozen(kw_only=True)
@@ -128,8 +132,16 @@ class OpSpec(Spec):
     """What ONNX itself does not give for an op; what is missing here is unknown."""
 
     registry = "ops"
-    shape: Ref | None = optional_ref(1, "(OpCall) -> tuple[(dtype, shape), ...]")
-    reference: Ref | None = optional_ref(2, "(OpCall, tuple[array | None, ...]) -> tuple[array, ...]")
+    shape: Ref | None = field(
+        default=None,
+        converter=optional(Ref),
+        metadata=call(1, "(OpCall) -> tuple[(dtype, shape), ...]"),
+    )
+    reference: Ref | None = field(
+        default=None,
+        converter=optional(Ref),
+        metadata=call(2, "(OpCall, tuple[array | None, ...]) -> tuple[array, ...]"),
+    )
     arithmetic: str = ""  # named variant where machines differ, e.g. "x86-avx2"
 
 
@@ -138,7 +150,9 @@ class FrontendSpec(Spec):
     """``targets`` are globs on the source's text: ``*.onnx``, ``*.pt2``, ``*:*``."""
 
     registry = "frontends"
-    load: Ref = ref(3, "(source, shapes, Catalogue) -> onnx_ir.Model")
+    load: Ref = field(
+        converter=Ref, metadata=call(3, "(source, shapes, Catalogue) -> onnx_ir.Model")
+    )
 
 
 @frozen(kw_only=True)
@@ -146,8 +160,11 @@ class StepSpec(Spec):
     """One ``[[step]]`` of a pipeline and one command of the same name."""
 
     registry = "steps"
-    params: Ref = ref(None, "attrs class: the keys of the step's table and the command's options")
-    run: Ref = ref(2, "(Context, params) -> Outcome")
+    params: Ref = field(
+        converter=Ref,
+        metadata=call(None, "attrs class: the keys of the step's table and the command's options"),
+    )
+    run: Ref = field(converter=Ref, metadata=call(2, "(Context, params) -> Outcome"))
     writes: bool = False  # its files are what it is for: the command keeps them
 
 
@@ -156,14 +173,14 @@ class CommandSpec(Spec):
     """A command line that is no step: it works on other things than one model."""
 
     registry = "commands"
-    configure: Ref = ref(1, "(argparse parser) -> None")
-    run: Ref = ref(2, "(parsed arguments, Catalogue) -> exit code")
+    configure: Ref = field(converter=Ref, metadata=call(1, "(argparse parser) -> None"))
+    run: Ref = field(converter=Ref, metadata=call(2, "(parsed arguments, Catalogue) -> exit code"))
 
 
 @frozen(kw_only=True)
 class RendererSpec(Spec):
     registry = "renderers"
-    render: Ref = ref(3, "(tables, closing lines, width) -> str")
+    render: Ref = field(converter=Ref, metadata=call(3, "(tables, closing lines, width) -> str"))
 
 
 REGISTRIES = tuple(
@@ -172,7 +189,11 @@ REGISTRIES = tuple(
         ("registries", "a named kind of entry", "the registries themselves"),
         ("layer_estimators", "(OpCall) -> Cost", "what one op costs"),
         ("fusion_patterns", "ops in data-flow order", "ops that run as one"),
-        ("shortcut_handlers", "(OpCall, states, evaluate) -> states", "how dead channels cross an op"),
+        (
+            "shortcut_handlers",
+            "(OpCall, states, evaluate) -> states",
+            "how dead channels cross an op",
+        ),
         ("quant_rules", "(rule, OpCall, Ranges) -> NodePlan", "how a matched node is quantised"),
         ("c_emitters", "template + (OpCall) -> dict", "C for one op on one class of target"),
         ("hardware_models", "(FusedOp, Profile) -> Estimate", "time and energy of fused work"),
@@ -180,7 +201,11 @@ REGISTRIES = tuple(
         ("metrics", "(LayerCost) -> number", "one number of a layer"),
         ("ops", "shape rule and numpy reference", "what ONNX does not define for an op"),
         ("frontends", "(source, shapes, Catalogue) -> Model", "where models come from"),
-        ("steps", "params + (Context, params) -> Outcome", "what a pipeline and the command line do"),
+        (
+            "steps",
+            "params + (Context, params) -> Outcome",
+            "what a pipeline and the command line do",
+        ),
         ("commands", "(arguments, Catalogue) -> exit code", "commands that are no steps"),
         ("renderers", "(tables, lines, width) -> str", "how results are shown"),
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -38,24 +39,28 @@ def structure(value: Any, kind: type[T], catalogue: Catalogue, base: Path) -> T:
 def converter_for(catalogue: Catalogue, base: Path) -> Converter:
     """Strict scalars; ``Entry[XSpec]`` reads an id and ``Use[XSpec]`` a table with ``use``."""
     converter = Converter(forbid_extra_keys=True)
+    origin: Callable[[Any], Any] = get_origin
     for scalar in (bool, int, str):
         converter.register_structure_hook(scalar, _exact)
     converter.register_structure_hook(float, _exact_float)
     converter.register_structure_hook(Path, lambda v, _: base / _exact(v, str))
+    converter.register_structure_hook_func(lambda t: origin(t) is Literal, _literal)
     converter.register_structure_hook_factory(
-        lambda t: get_origin(t) is tuple, lambda t: _tuple_hook(t, converter)
+        lambda t: origin(t) is tuple, lambda t: _tuple_hook(t, converter)
     )
     converter.register_structure_hook_func(
-        lambda t: get_origin(t) is Entry, lambda v, t: catalogue.find(get_args(t)[0], _exact(v, str))
+        lambda t: origin(t) is Entry,
+        lambda v, t: catalogue.find(get_args(t)[0], _exact(v, str)),
     )
     converter.register_structure_hook_func(
-        lambda t: get_origin(t) is Use, lambda v, t: _use(v, get_args(t)[0], catalogue, converter)
+        lambda t: origin(t) is Use, lambda v, t: _use(v, get_args(t)[0], catalogue, converter)
     )
-    converter.register_unstructure_hook_func(lambda t: (get_origin(t) or t) is Entry, lambda e: e.id)
     return converter
 
 
-def problems(exc: BaseException, path: tuple[str | int, ...], expected: Any = None) -> list[Problem]:
+def problems(
+    exc: BaseException, path: tuple[str | int, ...], expected: Any = None
+) -> list[Problem]:
     """Every failure inside ``exc`` as (key path, what is wrong and what would be right)."""
     if isinstance(exc, StructureError):
         return [((*path, *where), what) for where, what in exc.problems]
@@ -71,11 +76,6 @@ def problems(exc: BaseException, path: tuple[str | int, ...], expected: Any = No
         return [((*path, k), "unknown key" + hint(k, known)) for k in sorted(exc.extra_fields)]
     if isinstance(exc, KeyError):
         return [(path, "required key is missing")]
-    if get_origin(expected) is Literal:
-        allowed = [str(a) for a in get_args(expected)]
-        value = str(exc).split(" not in ")[0]
-        return [(path, f"{value} is not one of {', '.join(map(repr, allowed))}"
-                 + (near if "mean" in (near := hint(value, allowed)) else ""))]  # fmt: skip
     blamed = re.match(r"'(\w+)' ", str(exc))  # attrs validators begin with the field they reject
     if blamed and has(expected) and blamed[1] in {f.name for f in fields(expected)}:
         return [((*path, blamed[1]), str(exc))]
@@ -91,6 +91,15 @@ def _exact(value: Any, wanted: type[T]) -> T:
 
 def _exact_float(value: Any, _: type) -> float:
     return float(value) if type(value) is int else _exact(value, float)
+
+
+def _literal(value: Any, kind: Any) -> Any:
+    allowed = get_args(kind)
+    if value in allowed:
+        return value
+    near = get_close_matches(str(value), allowed, 1)
+    cure = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{value!r} is not one of {', '.join(map(repr, allowed))}{cure}")
 
 
 def _spoken(kind: type) -> str:

@@ -24,7 +24,10 @@ def run(args: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def describe(entry: Entry[Spec]) -> str:
     """Spec, documentation, source, file and line of an entry, for ``qreg show``."""
-    lines = [f"{entry.spec.registry} {entry.id}", f"  from     {entry.distribution} {entry.version}"]
+    lines = [
+        f"{entry.spec.registry} {entry.id}",
+        f"  from     {entry.distribution} {entry.version}",
+    ]
     for attribute in fields(type(entry.spec)):
         value = getattr(entry.spec, attribute.name)
         if attribute.name == "name" or value in ((), "", None):

@@ -38,7 +38,8 @@ def op_calls(model: ir.Model) -> tuple[OpCall, ...]:
 def partial_op_calls(model: ir.Model) -> tuple[tuple[OpCall, ...], tuple[OpCall, ...]]:
     """The nodes whose tensors all have known shapes, and the others (without their tensors)."""
     name_layers(model)
-    calls, lacking = [], []
+    calls: list[OpCall] = []
+    lacking: list[OpCall] = []
     for node in model.graph:
         typed = [v for v in (*node.inputs, *node.outputs) if v is not None]
         (calls if _all_typed(typed) else lacking).append(op_call(node, model))
@@ -51,7 +52,7 @@ def op_call(node: ir.Node, model: ir.Model) -> OpCall:
     return OpCall(
         target=target_of(node),
         name=node.metadata_props.get(LAYER) or node.name or node.op_type,
-        inputs=tuple(v and tensor_of(v) for v in inputs),
+        inputs=tuple(None if v is None else tensor_of(v) for v in inputs),
         outputs=tuple(tensor_of(v) for v in node.outputs) if _all_typed(node.outputs) else (),
         attributes={name: _plain(a) for name, a in sorted(node.attributes.items())},
         node=node.name or "",
@@ -62,7 +63,7 @@ def op_call(node: ir.Node, model: ir.Model) -> OpCall:
 def tensor_of(value: ir.Value) -> Tensor:
     """An edge as a record; its shape must be known."""
     assert value.shape is not None and value.dtype is not None and value.name is not None
-    shape = tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
+    shape = tuple(d for d in value.shape if isinstance(d, int))
     return Tensor(value.name, dtype_name(value.dtype), shape, value.const_value)
 
 

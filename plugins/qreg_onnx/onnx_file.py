@@ -20,7 +20,9 @@ def load(source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalog
     try:
         proto = onnx.load(path)
     except DecodeError as exc:
-        raise QregError(f"{path}: is not a complete ONNX file; export or download it again") from exc
+        raise QregError(
+            f"{path}: is not a complete ONNX file; export or download it again"
+        ) from exc
     except (OSError, ValueError, onnx.checker.ValidationError) as exc:
         raise QregError(f"{path}: cannot be read: {exc}") from exc
     if not proto.graph.node:
@@ -33,7 +35,9 @@ def load(source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalog
         raise QregError(f"{path}: is not a valid ONNX model: {cause_of(exc)}") from exc
 
 
-def load_object(source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue) -> ir.Model:
+def load_object(
+    source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue
+) -> ir.Model:
     """A prepared model from an ``onnx.ModelProto``."""
     assert isinstance(source, onnx.ModelProto)
     return prepare(ir.from_proto(source), shapes, catalogue)

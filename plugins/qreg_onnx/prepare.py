@@ -17,9 +17,7 @@ from qreg_onnx.graph import name_layers
 from qreg_onnx.shapes import fix_inputs, infer_shapes
 
 
-def prepare(
-    model: ir.Model, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue
-) -> ir.Model:
+def prepare(model: ir.Model, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue) -> ir.Model:
     """The same model, changed in place. Raises QregError for inputs without a size."""
     for change in (
         InlinePass(),

@@ -1,5 +1,7 @@
 """ONNX Runtime sessions, set up alike everywhere: one thread, no logging, clear refusals."""
 
+from typing import TypeAlias
+
 import onnx
 import onnx_ir as ir
 import onnxruntime as ort
@@ -8,7 +10,7 @@ from qreg.errors import QregError
 
 RUNTIME_IR = 11  # IR versions newer than this are refused by releases still in use
 
-Session = ort.InferenceSession
+Session: TypeAlias = ort.InferenceSession
 
 
 def session(model: onnx.ModelProto | ir.Model, optimise: bool = True) -> Session:

@@ -9,9 +9,9 @@ from onnx import shape_inference
 
 from qreg.catalogue import Catalogue
 from qreg.errors import QregError
-from qreg_onnx.graph import has_static_type, op_call, target_of, tensor_of
 from qreg.records import Array, OpCall
 from qreg.specs import OpSpec
+from qreg_onnx.graph import has_static_type, op_call, target_of, tensor_of
 
 Evaluate = Callable[[OpCall, Sequence[Array | None]], Sequence[Array]]
 MAX_SHAPE_ELEMENTS = 1 << 10  # constants that can say what shape a result has
@@ -47,13 +47,6 @@ def infer_shapes(model: ir.Model, catalogue: Catalogue, evaluate: Evaluate | Non
                 value.dtype, value.shape = dtype, ir.Shape(shape)
         if known and evaluate and _is_constant(node):
             _fold(node, model, evaluate)
-
-
-def forget_shapes(model: ir.Model) -> None:
-    """Drop what was inferred, so that it is inferred anew after the inputs changed."""
-    for node in model.graph:
-        for value in node.outputs:
-            value.shape = None
 
 
 def _fit(value: ir.Value, wanted: tuple[int, ...]) -> None:
@@ -128,45 +121,55 @@ def _onnx_types(node: ir.Node, model: ir.Model) -> list[tuple[ir.DataType, tuple
         tensor = types[str(value.name)].tensor_type if str(value.name) in types else None
         if tensor is None or not tensor.HasField("shape"):
             return []
-        dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-        if None in dims:
+        if not all(d.HasField("dim_value") for d in tensor.shape.dim):
             return []
-        found.append((ir.DataType(tensor.elem_type), tuple(int(d or 0) for d in dims)))
+        shape = tuple(int(d.dim_value) for d in tensor.shape.dim)
+        found.append((ir.DataType(tensor.elem_type), shape))
     return found
 
 
 def _type_proto(value: ir.Value) -> onnx.TypeProto:
-    assert value.dtype is not None and value.shape is not None
-    return onnx.helper.make_tensor_type_proto(value.dtype.value, [int(d) for d in value.shape])
+    assert value.dtype is not None
+    return onnx.helper.make_tensor_type_proto(value.dtype.value, tensor_of(value).shape)
 
 
 def _is_constant(node: ir.Node) -> bool:
-    """Whether the result is the same for every input, and small enough to store."""
-    if not all(has_static_type(v) for v in node.outputs):
+    """Whether the result is the same for every input, and small enough to store.
+
+    Dequantised constants stay as they are: the pair (integers, scale) is what later steps read.
+    """
+    if not all(has_static_type(v) and not v.is_graph_output() for v in node.outputs):
         return False
     if sum(tensor_of(v).elements for v in node.outputs) > FOLDED_ELEMENTS:
         return False
-    if target_of(node) == "onnx.Shape":
-        return True
+    if target_of(node) in ("onnx.Shape", "onnx.DequantizeLinear"):
+        return node.op_type == "Shape"
     return bool(node.inputs) and all(v is None or v.const_value is not None for v in node.inputs)
 
 
 def _fold(node: ir.Node, model: ir.Model, evaluate: Evaluate) -> None:
-    if target_of(node) == "onnx.Shape":
-        shape = node.inputs[0].shape if node.inputs[0] else None
-        assert shape is not None
-        begin, end = (node.attributes.get(n) for n in ("start", "end"))
-        sizes = [int(d) for d in shape]
-        results: Sequence[Array] = [
-            np.array(sizes[begin.as_int() if begin else 0 : end.as_int() if end else None], np.int64)
-        ]
-    else:
-        arrays = [v.const_value.numpy() if v and v.const_value else None for v in node.inputs]
-        results = evaluate(op_call(node, model), arrays)
+    """Replace a constant node by its results; one that nobody can compute stays."""
+    try:
+        results = _constant_results(node, model, evaluate)
+    except QregError:
+        return
     for value, result in zip(node.outputs, results, strict=True):
-        constant = ir.Value(name=value.name, const_value=ir.tensor(result, name=value.name))
-        constant.dtype, constant.shape = value.dtype, value.shape
+        assert value.dtype is not None
+        constant = ir.Value(
+            name=value.name,
+            type=ir.TensorType(value.dtype),
+            shape=value.shape,
+            const_value=ir.tensor(result, name=value.name),
+        )
         ir.convenience.replace_all_uses_with(value, constant)
         value.name = None
         model.graph.register_initializer(constant)
     model.graph.remove(node, safe=True)
+
+
+def _constant_results(node: ir.Node, model: ir.Model, evaluate: Evaluate) -> Sequence[Array]:
+    call = op_call(node, model)
+    if call.target == "onnx.Shape":  # known from the type; the numbers do not matter
+        sizes = call.input(0).shape[call.attribute("start", 0) : call.attribute("end")]
+        return [np.array(sizes, np.int64)]
+    return evaluate(call, [t.numpy() if t else None for t in call.inputs])

@@ -1,10 +1,13 @@
 """How results are shown: terminal, Markdown, CSV; the report of a run; the progress line."""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qreg.hooks import hookimpl
 from qreg.specs import RendererSpec, Spec
+
+if TYPE_CHECKING:
+    from qreg.run import Folder
 
 QREG_API = 1
 
@@ -39,7 +42,7 @@ def qreg_step_finished() -> None:
 
 
 @hookimpl
-def qreg_run_finished(folder: str, outcomes: tuple[tuple[str, Any], ...], model: str) -> None:
+def qreg_run_finished(folder: "Folder", outcomes: tuple[tuple[str, Any], ...], model: str) -> None:
     from qreg_report.run_report import write  # noqa: PLC0415  listing plugins must stay quick
 
     write(folder, outcomes, model)

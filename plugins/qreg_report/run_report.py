@@ -1,20 +1,19 @@
 """``report.md`` of a run: every step's tables and verdicts on one page."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qreg_report.markdown import render
 
 if TYPE_CHECKING:
-    from qreg.run import Outcome
+    from qreg.run import Folder, Outcome
 
 
-def write(folder: str, outcomes: Sequence[tuple[str, "Outcome"]], model: str) -> None:
+def write(folder: "Folder", outcomes: Sequence[tuple[str, "Outcome"]], model: str) -> None:
     parts = [f"# {model}\n"]
     for number, (step, outcome) in enumerate(outcomes, 1):
         parts.append(f"## {number}. {step}\n")
         parts.append(render(outcome.tables, outcome.lines, 100))
         if outcome.failed:
             parts.append(f"**Failed:** {outcome.failed}\n")
-    Path(folder, "report.md").write_text("\n".join(parts), encoding="utf-8")
+    folder.write("report.md", "\n".join(parts))

@@ -59,9 +59,7 @@ def _block(
     widths[0] = min(widths[0], max(12, width - others))
     rule = "  ".join("-" * widths[i] for i in picked)
     rows = [list(columns), *cells]
-    lines = [
-        "  ".join(_fit(row[i], widths[i], right[i]) for i in picked).rstrip() for row in rows
-    ]
+    lines = ["  ".join(_fit(row[i], widths[i], right[i]) for i in picked).rstrip() for row in rows]
     lines.insert(1, rule)
     if footer:
         lines.insert(-1, rule)
