@@ -3,21 +3,16 @@
 import argparse
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qreg import __version__
 from qreg.catalogue import Catalogue, Entry, discover, hint
-from qreg.errors import Mistakes, QregError, StructureError, key_path
-from qreg.specs import CommandSpec, RegistrySpec, RendererSpec, Spec, StepSpec
+from qreg.errors import Mistakes, QregError
+from qreg.specs import CommandSpec, RegistrySpec, Spec, StepSpec
 
-if TYPE_CHECKING:
-    from qreg.run import Outcome
-
-DONE, FAILED, USAGE = 0, 1, 2
+DONE, FAILED = 0, 1  # argparse exits with 2 for wrong usage
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -125,33 +120,6 @@ def run(args: argparse.Namespace, catalogue: Catalogue) -> int:
     from qreg.command import run_file
 
     return run_file(args, catalogue)
-
-
-def finish(outcomes: Iterable[tuple[str, "Outcome"]], catalogue: Catalogue, args: Any) -> int:
-    """Print results as the user asked; 1 where a check failed."""
-    from qreg.run import plain
-
-    outcomes = tuple(outcomes)
-    style = next((s for s in ("json", "csv") if getattr(args, s, False)), "terminal")
-    if style == "json":
-        records = {name: plain(o.record) for name, o in outcomes}
-        single = next(iter(records.values())) if args.command != "run" else records
-        print(json.dumps(single, indent=2, ensure_ascii=False))
-    else:
-        render: Callable[..., str] = catalogue.find(RendererSpec, style).spec.render.load()
-        width = shutil.get_terminal_size((100, 24)).columns
-        for _, outcome in outcomes:
-            print(render(outcome.tables, outcome.lines, width))
-    failures = [o.failed for _, o in outcomes if o.failed]
-    for failure in failures:
-        print(f"qreg: {failure}", file=sys.stderr)
-    return FAILED if failures else DONE
-
-
-def options_error(exc: StructureError) -> QregError:
-    """Mistakes in a command's options, as the user wrote them."""
-    return QregError("\n".join(f"--{key_path(path).replace('_', '-')}: {what}"
-                               for path, what in exc.problems))  # fmt: skip
 
 
 def _as_json(entry: Entry[Spec]) -> dict[str, Any]:

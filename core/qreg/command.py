@@ -1,26 +1,48 @@
 """Steps and pipelines run from the command line."""
 
 import argparse
+import shutil
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin
 
-from attrs import NOTHING, fields, resolve_types
+from attrs import NOTHING, fields, frozen, resolve_types
 
 from qreg.api import load_model, run_command, short_name
 from qreg.catalogue import Catalogue, Entry
-from qreg.cli import finish, options_error
-from qreg.errors import QregError, StructureError
+from qreg.cli import DONE, FAILED
+from qreg.errors import QregError, StructureError, key_path
 from qreg.pipeline import read_pipeline
-from qreg.run import Context, Events, Folder, claim_folder, run_pipeline
-from qreg.specs import StepSpec
+from qreg.run import (
+    Context,
+    Events,
+    Folder,
+    Outcome,
+    claim_folder,
+    run_pipeline,
+    to_json,
+)
+from qreg.specs import RendererSpec, StepSpec
 from qreg.structure import Use, structure
+
+RECORDED = ("qreg", "onnx", "onnx-ir", "onnxruntime", "numpy")  # versions kept with a run
+
+
+@frozen
+class Options:
+    """What every step's command takes beside the step's parameters."""
+
+    shape: dict[str, tuple[int, ...]]
 
 
 def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) -> None:
     """The step's parameters as options; tables (rules) come from files."""
-    parser.add_argument("model", help="model.onnx, model.pt2 or package.module:callable")
+    parser.add_argument(
+        "source", metavar="MODEL", help="model.onnx, model.pt2 or package.module:callable"
+    )
     parser.add_argument("--shape", action="append", default=[], metavar="INPUT=SIZES",
                         help="sizes of an input: x=1,3,32,32")  # fmt: skip
     for attribute in fields(resolve_types(entry.spec.params.load())):
@@ -30,10 +52,12 @@ def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) ->
         flag = "--" + attribute.name.replace("_", "-")
         text = attribute.metadata.get("doc", "").replace("%", "%%")
         if kind is bool:
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=text)
+            parser.add_argument(flag, dest=_dest(attribute.name), help=text,
+                                action=argparse.BooleanOptionalAction)  # fmt: skip
         else:
             many = get_origin(kind) is tuple
-            parser.add_argument(flag, help=text, metavar="A,B" if many else None,
+            parser.add_argument(flag, dest=_dest(attribute.name), help=text,
+                                metavar="A,B" if many else attribute.name.upper(),
                                 required=attribute.default is NOTHING)  # fmt: skip
     parser.add_argument("--out", type=Path, help="keep the step's files in this folder")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -44,22 +68,25 @@ def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
     entry: Entry[StepSpec] = args.entry
     kind = entry.spec.params.load()
     given = {a.name: _value(_required(a.type), v) for a in fields(resolve_types(kind))
-             if (v := getattr(args, a.name, None)) is not None}  # fmt: skip
+             if (v := getattr(args, _dest(a.name), None)) is not None}  # fmt: skip
     try:
         params = structure(given, kind, catalogue, Path())
-        shapes = structure(_shapes(args.shape), dict[str, tuple[int, ...]], catalogue, Path())
+        options = structure({"shape": _shapes(args.shape)}, Options, catalogue, Path())
     except StructureError as exc:
-        raise options_error(exc) from exc
-    model = load_model(args.model, shapes, catalogue)
+        told = (f"--{key_path(path).replace('_', '-')}: {what}" for path, what in exc.problems)
+        raise QregError("\n".join(told)) from exc
+    model = load_model(args.source, options.shape, catalogue)
     folder = args.out
     if folder is None and entry.spec.writes:
-        folder = Path(f"{short_name(args.model)}-{entry.spec.name}")
+        folder = Path(f"{short_name(args.source)}-{entry.spec.name}")
     events = Events(list(catalogue.listeners))
-    outcome = run_command(entry, model, args.model, params, catalogue, events, folder)
+    outcome = run_command(entry, model, args.source, params, catalogue, events, folder)
     events.send("qreg_step_finished", step=entry.id, outcome=outcome)
-    code = finish([(entry.spec.name, outcome)], catalogue, args)
-    _report(events)
-    return code
+    if args.json:
+        print(to_json(outcome.record), end="")
+    else:
+        _show(outcome, "csv" if args.csv else "terminal", catalogue)
+    return _verdict([outcome], events)
 
 
 def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
@@ -73,34 +100,41 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
     named = base / pipeline.run.folder if pipeline.run.folder else None
     folder = args.out or named or Path("qreg-runs") / args.pipeline.stem
     claim_folder(folder)
-    events = Events(list(catalogue.listeners))
+
+    def show(outcome: Outcome) -> None:
+        _show(outcome, "terminal", catalogue)
+
+    shown = [] if args.json else [SimpleNamespace(qreg_step_finished=show)]
+    events = Events([*catalogue.listeners, *shown])
     context = Context(
         catalogue=catalogue, model=model, name=short_name(source), source=source,
         folder=Folder(folder, events), events=events,
     )  # fmt: skip
     header = {"pipeline": args.pipeline.name, "source": source, "pin": pipeline.pin,
-              "versions": _versions()}  # fmt: skip
+              "versions": {name: version(name) for name in RECORDED}}  # fmt: skip
     outcomes = run_pipeline(pipeline.step, context, header)
-    code = finish(outcomes, catalogue, args)
-    _report(events)
-    return code
+    if args.json:
+        print(to_json([{"use": step, "result": o.record} for step, o in outcomes]), end="")
+    return _verdict([o for _, o in outcomes], events)
 
 
-def _report(events: Events) -> None:
-    for failure in events.failures:
-        print(f"qreg: {failure}", file=sys.stderr)
+def _show(outcome: Outcome, style: str, catalogue: Catalogue) -> None:
+    render: Callable[..., str] = catalogue.find(RendererSpec, style).spec.render.load()
+    width = shutil.get_terminal_size((100, 24)).columns
+    print(render(outcome.tables, outcome.lines, width), flush=True)
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+def _verdict(outcomes: list[Outcome], events: Events) -> int:
+    """Exit code; failed checks and failed listeners are told on stderr."""
+    failures = [o.failed for o in outcomes if o.failed]
+    for text in (*failures, *events.failures):
+        print(f"qreg: {text}", file=sys.stderr)
+    return FAILED if failures else DONE
 
-    found = {}
-    for name in ("qreg", "onnx", "onnx-ir", "onnxruntime", "numpy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+
+def _dest(parameter: str) -> str:
+    """Apart from the command's own arguments, whose names a parameter may share."""
+    return f"parameter_{parameter}"
 
 
 def _required(kind: Any) -> Any:

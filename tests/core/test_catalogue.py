@@ -76,7 +76,7 @@ def test_two_entries_that_override_each_other_stay_a_conflict() -> None:
         entry("b/y", "onnx.Conv", overrides=("a/x",)),
     ]
 
-    with pytest.raises(QregError, match="claim onnx.Conv"):
+    with pytest.raises(QregError, match=r"claim onnx\.Conv"):
         chosen(claims, "onnx.Conv")
 
 

@@ -27,7 +27,7 @@ class Params:
     name: str = ""
     mode: Literal["fast", "exact"] = "fast"
     sizes: tuple[int, ...] = ()
-    table: dict[str, tuple[int, ...]] = {}
+    table: dict[str, tuple[int, ...]] = field(factory=dict)
     data: Path | None = None
     metrics: tuple[Entry[MetricSpec], ...] = ()
     rule: tuple[Use[QuantRuleSpec], ...] = ()

@@ -1,0 +1,157 @@
+"""The command line as people and programs meet it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from qreg.cli import main
+
+HEAVY = {"torch", "numpy", "onnx", "onnx_ir", "onnxruntime", "jinja2", "cattrs"}
+
+
+def test_listing_plugins_imports_nothing_heavy() -> None:
+    code = f"""
+import sys
+from qreg.cli import main
+assert main(["list"]) == 0
+print("heavy:", sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_the_list_for_programs_has_every_field(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "layer_estimators", "--json"]) == 0
+
+    listed = json.loads(capsys.readouterr().out)
+    conv = next(e for e in listed["entries"] if e["id"] == "conv/conv")
+    assert set(conv) == {
+        "registry",
+        "id",
+        "targets",
+        "distribution",
+        "version",
+        "summary",
+        "source",
+    }
+    assert conv["targets"] == ["onnx.Conv", "onnx.QLinearConv"]
+    assert listed["broken"] == []
+
+
+def test_an_unknown_registry_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "c_emiters"]) == 1
+    assert "no registry 'c_emiters'; did you mean 'c_emitters'?" in capsys.readouterr().err
+
+
+def test_show_prints_spec_documentation_source_and_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "report/markdown"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "renderers report/markdown" in shown
+    assert "qreg_report.markdown:render" in shown
+    assert "markdown.py:" in shown
+
+
+def test_showing_what_is_not_there_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "report/markdwn"]) == 1
+    assert "no entry 'report/markdwn'; did you mean 'report/markdown'?" in capsys.readouterr().err
+
+
+def test_every_declared_import_path_resolves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--plugins"]) == 0, capsys.readouterr().err
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["count"])
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["count", "none.onnx"], "qreg: none.onnx: no such file"),
+        (["count", "none.onnx", "--shape", "x"], "--shape x: write INPUT=SIZES, for example"),
+        (
+            ["count", "none.onnx", "--shape", "x=1,a"],
+            "--shape.x[1]: expected a whole number, found 'a'",
+        ),
+        (["run", "none.toml"], "none.toml: cannot be read: No such file or directory"),
+        (["check"], "check what? name a pipeline, or give --plugins"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_1(
+    argv: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 1
+
+    err = capsys.readouterr().err
+    assert text in err
+    assert len(err.splitlines()) == 1
+
+
+MISTAKEN = """\
+[model]
+source = "nothing.onnx"
+shape = { image = [1, 3, "32", 32] }
+[modle]
+x = 1
+[pin]
+"onnx.Conv" = "conv/cnv"
+[[step]]
+use = "cuont"
+[[step]]
+use = "estimate"
+hardware = [
+    "cortex-m4",
+    "h20",
+]
+[[step]]
+use = "quantize"
+[[step.rule]]
+use = "static"
+match = "("
+act = "int4"
+granularty = "channel"
+[[step]]
+use = "verify"
+data = 3
+"""
+
+
+def test_every_mistake_of_a_pipeline_is_told_with_its_line_and_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(MISTAKEN)
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "p.toml"]) == 1
+
+    def line(text: str) -> int:
+        return next(n for n, row in enumerate(MISTAKEN.splitlines(), 1) if text in row)
+
+    told = capsys.readouterr().err.splitlines()
+    places = [row.split(": ")[0] for row in told]
+    assert places == [
+        f"p.toml:{line(text)}"
+        for text in ("nothing.onnx", '"32"', "[modle]", "conv/cnv", "cuont", '"h20"',
+                     'match = "("', "int4", "granularty", "data = 3")
+    ]  # fmt: skip
+    assert told[2].endswith("modle: unknown key; did you mean 'model'?")
+    assert told[5].endswith("step[1].hardware[1]: no hardware profile 'h20'; did you mean 'h200'?")
+    assert not (tmp_path / "qreg-runs").exists()
+
+
+def test_a_pipeline_that_is_not_toml_names_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('[model]\nsource = "x\n')
+
+    assert main(["check", str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{path}:2: ")

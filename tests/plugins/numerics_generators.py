@@ -1,0 +1,276 @@
+"""Random nodes, and nodes whose results lie on or next to halves, where rounding rules differ.
+
+``RANDOM`` and ``NEAR_HALF`` map an op's name to a function of a numpy generator that gives a Case.
+"""
+
+import numpy as np
+from numerics_cases import Case
+from qreg_numerics.integers import convolve, matmul
+from qreg_numerics.windows import window_of
+
+from qreg.records import Array
+
+Rng = np.random.Generator
+PAIRS = (("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8"))
+
+
+def integers(rng: Rng, dtype: str, shape: object = ()) -> Array:
+    """Uniform over the whole type, at times only its extremes."""
+    info = np.iinfo(dtype)
+    if rng.random() < 0.15:
+        return rng.choice(np.array([info.min, info.max], dtype), shape)
+    return np.asarray(rng.integers(info.min, info.max, shape, endpoint=True)).astype(dtype)
+
+
+def zero_point(rng: Rng, dtype: str) -> Array:
+    """Any value of the type; often an extreme, an odd one or the middle."""
+    info = np.iinfo(dtype)
+    special = np.array([info.min, info.max, (info.max + info.min + 1) // 2, 1], dtype)
+    return np.asarray(rng.choice(special) if rng.random() < 0.4 else integers(rng, dtype))
+
+
+def scale(rng: Rng, shape: object = (), low: float = -3.0, high: float = 0.5) -> Array:
+    return np.asarray(10.0 ** rng.uniform(low, high, shape), np.float32)
+
+
+def halves(rng: Rng, shape: object = (), top: int = 90) -> Array:
+    return np.asarray(rng.integers(0, top, shape) + 0.5)
+
+
+def nudged(rng: Rng, value: Array, ulps: int = 1) -> Array:
+    """float32 of ``value``, or a neighbour up to ``ulps`` away."""
+    bits = np.atleast_1d(np.asarray(value, np.float32)).view(np.int32)
+    moved = bits + rng.integers(-ulps, ulps, bits.shape, endpoint=True).astype(np.int32)
+    return moved.view(np.float32).reshape(np.shape(value))
+
+
+def quantize(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8", "uint16", "int16"]))
+    shape = tuple(int(n) for n in rng.integers(1, 7, rng.integers(1, 5)))
+    axis = int(rng.integers(-len(shape), len(shape)))
+    channels = shape[axis] if rng.random() < 0.5 else 1
+    s = scale(rng, channels) if channels > 1 else scale(rng)
+    zp = np.array([zero_point(rng, dtype) for _ in range(channels)]).reshape(s.shape)
+    info = np.iinfo(dtype)
+    along = (
+        s
+        if s.ndim == 0
+        else s.reshape([-1 if n == axis % len(shape) else 1 for n in range(len(shape))])
+    )
+    if near:
+        x = nudged(rng, (rng.integers(info.min, info.max, shape) + 0.5) * along)
+    else:
+        x = (rng.standard_normal(shape) * (info.max - info.min) / 2 * along).astype(np.float32)
+        special = np.array([np.nan, np.inf, -np.inf, 0, -0.0, 3e38], np.float32)
+        x = np.where(rng.random(shape) < 0.1, rng.choice(special, shape), x)
+    inputs = (x, s, zp) if rng.random() < 0.9 or channels > 1 else (x, s)
+    return Case("onnx.QuantizeLinear", inputs, {"axis": axis})
+
+
+def dequantize(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8", "uint16", "int16", "int32"]))
+    shape = tuple(int(n) for n in rng.integers(1, 7, rng.integers(1, 5)))
+    axis = int(rng.integers(-len(shape), len(shape)))
+    kind = np.float16 if rng.random() < 0.2 else np.float32
+    block = int(rng.integers(1, 4)) if rng.random() < 0.3 and dtype != "int32" else 0
+    grid = [1] if rng.random() < 0.4 else [shape[axis]]
+    if block:
+        grid = list(shape)
+        grid[axis] = -(-shape[axis] // block)
+    if np.prod(grid) == 1:
+        grid, block = [], 0
+    s = scale(rng, grid).astype(kind)
+    zp = np.array([zero_point(rng, dtype) for _ in range(int(np.prod(grid)))], dtype).reshape(grid)
+    attributes = {"axis": axis} | ({"block_size": block} if block else {})
+    inputs = (integers(rng, dtype, shape), s, zp * (dtype != "int32"))
+    return Case("onnx.DequantizeLinear", inputs if rng.random() < 0.9 else inputs[:2], attributes)
+
+
+def conv(rng: Rng, near: bool = False) -> Case:
+    x_type, w_type = PAIRS[rng.integers(3)]
+    rank = int(rng.integers(1, 4))
+    groups = int(rng.choice([1, 1, 2, 3]))
+    inner, outer = (1, 1) if rng.random() < 0.2 else (int(n) for n in rng.integers(1, 5, 2))
+    kernel = [int(n) for n in rng.integers(1, 4, rank)]
+    attributes: dict[str, object] = {
+        "group": groups,
+        "strides": [int(n) for n in rng.integers(1, 4, rank)],
+        "dilations": [int(n) for n in rng.integers(1, 3, rank)],
+        "pads": [int(n) for n in rng.integers(0, 3, 2 * rank)],
+    }
+    if rng.random() < 0.2:
+        attributes = {
+            "group": groups,
+            "auto_pad": str(rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"])),
+        }
+    spatial = [int(n) for n in rng.integers(5, 10, rank)]
+    x = integers(rng, x_type, [int(rng.integers(1, 3)), inner * groups, *spatial])
+    w = integers(rng, w_type, [outer * groups, inner, *kernel])
+    zx, zw, zy = zero_point(rng, x_type), zero_point(rng, w_type), zero_point(rng, x_type)
+    bias = _bias(rng, outer * groups) if rng.random() < 0.7 else None
+    probe = Case(
+        "onnx.QLinearConv", (x, scale(rng), zx, w, scale(rng), zw, scale(rng), zy), attributes
+    )
+    window = window_of(probe.call, spatial, kernel)
+    acc = convolve(x.astype(np.int32) - int(zx), w.astype(np.int32) - int(zw), window, groups)
+    acc = np.moveaxis(acc, 1, 0).reshape(outer * groups, -1) + _column(bias)
+    scales = _scales(rng, acc, near)
+    zw = zw if scales[1].ndim == 0 or rng.random() < 0.5 else np.full(scales[1].shape, zw)
+    inputs = (x, scales[0], zx, w, scales[1], zw, scales[2], zy, bias)
+    return Case("onnx.QLinearConv", inputs[:8] if bias is None else inputs, attributes)
+
+
+def matrix_product(rng: Rng, near: bool = False) -> Case:
+    a_type, b_type = PAIRS[rng.integers(3)]
+    batch = [int(n) for n in rng.integers(1, 4, rng.integers(0, 3))]
+    rows, inner, columns = (int(n) for n in rng.integers(1, 12, 3))
+    b_batch = batch[rng.integers(len(batch) + 1) :]
+    a = integers(rng, a_type, [*(1 if rng.random() < 0.2 else n for n in batch), rows, inner])
+    b = integers(rng, b_type, [*b_batch, inner, columns])
+    za, zb, zy = zero_point(rng, a_type), zero_point(rng, b_type), zero_point(rng, a_type)
+    acc = matmul(a.astype(np.int32) - int(za), b.astype(np.int32) - int(zb))
+    sa, sb, sy = _scales(rng, np.moveaxis(acc, -1, 0).reshape(columns, -1), near)
+    if sb.ndim and b_batch:  # ONNX Runtime wants a scale per matrix and column
+        sb = np.ascontiguousarray(np.broadcast_to(sb, [*b_batch, 1, columns]))
+    zb = zb if sb.ndim == 0 else np.full(sb.shape, zb)
+    return Case("onnx.QLinearMatMul", (a, sa, za, b, sb, zb, sy, zy))
+
+
+def gemm(rng: Rng, near: bool = False) -> Case:
+    a_type, b_type = PAIRS[rng.integers(3)]
+    rows, inner, columns = (int(n) for n in rng.integers(1, 12, 3))
+    a, b = integers(rng, a_type, [rows, inner]), integers(rng, b_type, [inner, columns])
+    za, zb, zy = zero_point(rng, a_type), zero_point(rng, b_type), zero_point(rng, a_type)
+    acc = matmul(a.astype(np.int32) - int(za), b.astype(np.int32) - int(zb))
+    bias = _bias(rng, columns) if rng.random() < 0.7 else None
+    acc = acc if bias is None else acc + bias
+    alpha = float(np.float32(rng.choice([1.0, 0.5, 0.37, 3.0])))
+    sa, sb, sy = _scales(rng, acc.T, near)
+    sb = (sb / np.float32(alpha)).astype(np.float32)
+    zb = zb if sb.ndim == 0 else np.full(sb.shape, zb)
+    flips = {"transA": int(rng.integers(2)), "transB": int(rng.integers(2))}
+    a, b = (
+        np.ascontiguousarray(m.T) if f else m for m, f in zip((a, b), flips.values(), strict=True)
+    )
+    inputs = (a, sa, za, b, sb, zb, bias, sy, zy)
+    real = rng.random() < 0.2
+    return Case("com.microsoft.QGemm", inputs[:7] if real else inputs, {"alpha": alpha} | flips)
+
+
+SHAPES = (
+    ((2, 3, 4, 5), (2, 3, 4, 5)), ((2, 3, 4, 5), (3, 1, 1)), ((3, 1, 1), (2, 3, 4, 5)),
+    ((2, 3, 4, 5), ()), ((), (2, 3, 4, 5)), ((1,), (7,)), ((7,), (1,)), ((1,), (1,)), ((), ()),
+    ((4, 1), (1, 6)), ((1, 6), (4, 1)), ((5, 1), (1,)), ((1,), (5, 1)), ((5, 1), ()), ((), (5, 1)),
+    ((2, 3, 1), (1,)), ((1, 1), (2, 5, 1)), ((17, 2), (2,)), ((2, 1, 5), (3, 1)), ((40,), (40,)),
+    ((2, 3, 1, 1), (1, 3, 1, 1)), ((1, 3, 1, 1), (2, 3, 1, 1)), ((3, 1), (3, 1)),
+)  # fmt: skip
+
+
+def add(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8"]))
+    shapes = SHAPES[rng.integers(len(SHAPES))]
+    a, b = (integers(rng, dtype, shape) for shape in shapes)
+    za, zb, zy = (zero_point(rng, dtype) for _ in range(3))
+    sa, sb = scale(rng), scale(rng)
+    sy = np.asarray((sa + sb) * rng.uniform(0.3, 2), np.float32)
+    if near and rng.random() < 0.5:
+        sa, sb, sy = (np.asarray(2.0 ** rng.integers(-6, 1), np.float32) for _ in range(3))
+    elif near:
+        real = float(sa) * (a.astype(int) - int(za)) + float(sb) * (b.astype(int) - int(zb))
+        sy = nudged(rng, np.maximum(abs(float(rng.choice(np.ravel(real)))), 1e-4) / halves(rng), 3)
+    inputs = (a, sa, za, b, sb, zb, sy, zy)
+    return Case("com.microsoft.QLinearAdd", inputs)
+
+
+def average_pool(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8"]))
+    rank = int(rng.integers(1, 4))
+    spatial = [int(n) for n in rng.integers(4, 8, rank)]
+    kernel = spatial if rng.random() < 0.2 else [int(n) for n in rng.integers(1, 4, rank)]
+    attributes: dict[str, object] = {
+        "kernel_shape": kernel,
+        "strides": [int(n) for n in rng.integers(1, 4, rank)],
+        "pads": [int(rng.integers(0, k)) if rng.random() < 0.5 else 0 for k in kernel * 2],
+        "ceil_mode": int(rng.integers(2)),
+        "count_include_pad": int(rng.integers(2)),
+    }
+    if rng.random() < 0.15:
+        attributes = {
+            "kernel_shape": kernel,
+            "auto_pad": str(rng.choice(["SAME_UPPER", "SAME_LOWER"])),
+        }
+    x, zx, zy = (
+        integers(rng, dtype, [2, 3, *spatial]),
+        zero_point(rng, dtype),
+        zero_point(rng, dtype),
+    )
+    sx = scale(rng)
+    sy = np.asarray(sx * rng.uniform(0.5, 1.5), np.float32)
+    if near:
+        window = x[(0, 0, *(slice(0, k) for k in kernel))]
+        mean = abs(float(sx) * (window.astype(int) - int(zx)).mean())
+        sy = nudged(rng, np.maximum(mean, 1e-2 * float(sx)) / halves(rng), 3)
+    return Case("com.microsoft.QLinearAveragePool", (x, sx, zx, sy, zy), attributes)
+
+
+def global_average_pool(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8"]))
+    x = integers(rng, dtype, [int(n) for n in rng.integers(1, 9, rng.integers(3, 6))])
+    zx, zy, sx = zero_point(rng, dtype), zero_point(rng, dtype), scale(rng)
+    last = int(rng.integers(2))
+    sy = np.asarray(sx * rng.uniform(0.5, 1.5), np.float32)
+    if near:
+        image = x[0, ..., 0] if last else x[0, 0]
+        mean = abs(float(sx) * (image.astype(int) - int(zx)).mean())
+        sy = nudged(rng, np.maximum(mean, 1e-2 * float(sx)) / halves(rng))
+    inputs = (x, sx, zx, sy, zy)
+    return Case("com.microsoft.QLinearGlobalAveragePool", inputs, {"channels_last": last})
+
+
+def softmax(rng: Rng, near: bool = False) -> Case:
+    dtype = str(rng.choice(["uint8", "int8"]))
+    shape = [int(n) for n in rng.integers(1, 6, rng.integers(1, 4))] + [int(rng.integers(1, 40))]
+    x = integers(rng, dtype, shape)
+    sy = scale(rng, low=-4, high=-1)
+    if near:  # rows of few distinct values share L evenly, L odd: sums of halves
+        x = rng.choice(np.array([0, 3, 100], dtype), shape)
+        sy = np.asarray(1 / (2 * rng.integers(1, 200) + 1), np.float32)
+    since = int(rng.choice([11, 13]))
+    attributes = {"opset": since, "axis": int(rng.integers(-len(shape), len(shape)))}
+    inputs = (x, scale(rng), zero_point(rng, dtype), sy, zero_point(rng, dtype))
+    return Case("com.microsoft.QLinearSoftmax", inputs, attributes)
+
+
+def _bias(rng: Rng, count: int) -> Array:
+    reach = 2 ** int(rng.choice([10, 20, 29]))
+    return rng.integers(-reach, reach, count).astype(np.int32)
+
+
+def _column(bias: Array | None) -> Array:
+    return np.zeros((1, 1), np.int64) if bias is None else bias.astype(np.int64)[:, None]
+
+
+def _scales(rng: Rng, acc: Array, near: bool) -> tuple[Array, Array, Array]:
+    """Scales of x, w and y for accumulators (channels, elements) that use the output's range."""
+    sx, sy = scale(rng), scale(rng)
+    size = np.maximum(np.abs(acc).max(1), 1)
+    if not near:
+        per_channel = rng.random() < 0.5
+        sw = float(sy) / float(sx) * rng.uniform(30, 300, size.shape) / size
+        return sx, np.asarray(sw if per_channel else sw.max(), np.float32), sy
+    picked = acc[np.arange(acc.shape[0]), rng.integers(0, acc.shape[1], acc.shape[0])]
+    target = halves(rng, size.shape) / np.where(picked == 0, 1, np.abs(picked))
+    return sx, nudged(rng, target * float(sy) / float(sx)), sy
+
+
+GENERATORS = {
+    "QuantizeLinear": quantize,
+    "DequantizeLinear": dequantize,
+    "QLinearConv": conv,
+    "QLinearMatMul": matrix_product,
+    "QGemm": gemm,
+    "QLinearAdd": add,
+    "QLinearAveragePool": average_pool,
+    "QLinearGlobalAveragePool": global_average_pool,
+    "QLinearSoftmax": softmax,
+}

@@ -1,0 +1,32 @@
+"""What qreg needs to know of our two ops."""
+
+from typing import Any
+
+import numpy as np
+
+from qreg.records import Array, Cost, OpCall
+
+
+def softsign_cost(call: OpCall) -> Cost:
+    return Cost(elementwise_flops=3 * call.output.elements)
+
+
+def mish2_cost(call: OpCall) -> Cost:
+    return Cost(elementwise_flops=4 * call.output.elements)
+
+
+def same_shape(call: OpCall) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    x = call.input(0)
+    return ((x.dtype, x.shape),)
+
+
+def mish2(call: OpCall, inputs: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """x * x / (1 + |x|), every step rounded to float32 as the C does."""
+    del call
+    (x,) = inputs
+    assert x is not None
+    return ((x * x) / (np.float32(1) + np.abs(x)),)
+
+
+def elementwise(call: OpCall) -> dict[str, Any]:
+    return {"elements": call.output.elements}
