@@ -1,47 +1,25 @@
 """Random nodes, and nodes whose results lie on or next to halves, where rounding rules differ.
 
-``RANDOM`` and ``NEAR_HALF`` map an op's name to a function of a numpy generator that gives a Case.
+``GENERATORS`` maps an op's name to a function ``(numpy generator, near) -> Case``.
 """
 
 import numpy as np
 from numerics_cases import Case
+from numerics_values import (
+    Rng,
+    half_scale,
+    integers,
+    nudged,
+    reachable_half,
+    scale,
+    zero_point,
+)
 from qreg_numerics.integers import convolve, matmul
 from qreg_numerics.windows import window_of
 
 from qreg.records import Array
 
-Rng = np.random.Generator
 PAIRS = (("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8"))
-
-
-def integers(rng: Rng, dtype: str, shape: object = ()) -> Array:
-    """Uniform over the whole type, at times only its extremes."""
-    info = np.iinfo(dtype)
-    if rng.random() < 0.15:
-        return rng.choice(np.array([info.min, info.max], dtype), shape)
-    return np.asarray(rng.integers(info.min, info.max, shape, endpoint=True)).astype(dtype)
-
-
-def zero_point(rng: Rng, dtype: str) -> Array:
-    """Any value of the type; often an extreme, an odd one or the middle."""
-    info = np.iinfo(dtype)
-    special = np.array([info.min, info.max, (info.max + info.min + 1) // 2, 1], dtype)
-    return np.asarray(rng.choice(special) if rng.random() < 0.4 else integers(rng, dtype))
-
-
-def scale(rng: Rng, shape: object = (), low: float = -3.0, high: float = 0.5) -> Array:
-    return np.asarray(10.0 ** rng.uniform(low, high, shape), np.float32)
-
-
-def halves(rng: Rng, shape: object = (), top: int = 90) -> Array:
-    return np.asarray(rng.integers(0, top, shape) + 0.5)
-
-
-def nudged(rng: Rng, value: Array, ulps: int = 1) -> Array:
-    """float32 of ``value``, or a neighbour up to ``ulps`` away."""
-    bits = np.atleast_1d(np.asarray(value, np.float32)).view(np.int32)
-    moved = bits + rng.integers(-ulps, ulps, bits.shape, endpoint=True).astype(np.int32)
-    return moved.view(np.float32).reshape(np.shape(value))
 
 
 def quantize(rng: Rng, near: bool = False) -> Case:
@@ -114,7 +92,7 @@ def conv(rng: Rng, near: bool = False) -> Case:
     window = window_of(probe.call, spatial, kernel)
     acc = convolve(x.astype(np.int32) - int(zx), w.astype(np.int32) - int(zw), window, groups)
     acc = np.moveaxis(acc, 1, 0).reshape(outer * groups, -1) + _column(bias)
-    scales = _scales(rng, acc, near)
+    scales = _scales(rng, acc, near, zy)
     zw = zw if scales[1].ndim == 0 or rng.random() < 0.5 else np.full(scales[1].shape, zw)
     inputs = (x, scales[0], zx, w, scales[1], zw, scales[2], zy, bias)
     return Case("onnx.QLinearConv", inputs[:8] if bias is None else inputs, attributes)
@@ -129,7 +107,7 @@ def matrix_product(rng: Rng, near: bool = False) -> Case:
     b = integers(rng, b_type, [*b_batch, inner, columns])
     za, zb, zy = zero_point(rng, a_type), zero_point(rng, b_type), zero_point(rng, a_type)
     acc = matmul(a.astype(np.int32) - int(za), b.astype(np.int32) - int(zb))
-    sa, sb, sy = _scales(rng, np.moveaxis(acc, -1, 0).reshape(columns, -1), near)
+    sa, sb, sy = _scales(rng, np.moveaxis(acc, -1, 0).reshape(columns, -1), near, zy)
     if sb.ndim and b_batch:  # ONNX Runtime wants a scale per matrix and column
         sb = np.ascontiguousarray(np.broadcast_to(sb, [*b_batch, 1, columns]))
     zb = zb if sb.ndim == 0 else np.full(sb.shape, zb)
@@ -145,7 +123,7 @@ def gemm(rng: Rng, near: bool = False) -> Case:
     bias = _bias(rng, columns) if rng.random() < 0.7 else None
     acc = acc if bias is None else acc + bias
     alpha = float(np.float32(rng.choice([1.0, 0.5, 0.37, 3.0])))
-    sa, sb, sy = _scales(rng, acc.T, near)
+    sa, sb, sy = _scales(rng, acc.T, near, zy)
     sb = (sb / np.float32(alpha)).astype(np.float32)
     zb = zb if sb.ndim == 0 else np.full(sb.shape, zb)
     flips = {"transA": int(rng.integers(2)), "transB": int(rng.integers(2))}
@@ -174,12 +152,24 @@ def add(rng: Rng, near: bool = False) -> Case:
     sa, sb = scale(rng), scale(rng)
     sy = np.asarray((sa + sb) * rng.uniform(0.3, 2), np.float32)
     if near and rng.random() < 0.5:
-        sa, sb, sy = (np.asarray(2.0 ** rng.integers(-6, 1), np.float32) for _ in range(3))
+        a, b = _all_pairs(rng, dtype)
+        if rng.random() < 0.2:
+            sa, sb, sy = (np.asarray(2.0 ** rng.integers(-6, 1), np.float32) for _ in range(3))
     elif near:
         real = float(sa) * (a.astype(int) - int(za)) + float(sb) * (b.astype(int) - int(zb))
-        sy = nudged(rng, np.maximum(abs(float(rng.choice(np.ravel(real)))), 1e-4) / halves(rng), 3)
-    inputs = (a, sa, za, b, sb, zb, sy, zy)
-    return Case("com.microsoft.QLinearAdd", inputs)
+        sy = half_scale(rng, rng.choice(np.ravel(real)), zy, 1e-4, 3)
+    return Case("com.microsoft.QLinearAdd", (a, sa, za, b, sb, zb, sy, zy))
+
+
+def _all_pairs(rng: Rng, dtype: str) -> tuple[Array, Array]:
+    """Every pair of two 8-bit numbers, along one axis or broadcast either way."""
+    every = np.arange(256, dtype=np.uint8).view(dtype)
+    layouts = (
+        (np.repeat(every, 256), np.tile(every, 256)),
+        (every[:, None], every[None]),
+        (every[None], every[:, None]),
+    )
+    return layouts[rng.integers(3)]
 
 
 def average_pool(rng: Rng, near: bool = False) -> Case:
@@ -208,8 +198,8 @@ def average_pool(rng: Rng, near: bool = False) -> Case:
     sy = np.asarray(sx * rng.uniform(0.5, 1.5), np.float32)
     if near:
         window = x[(0, 0, *(slice(0, k) for k in kernel))]
-        mean = abs(float(sx) * (window.astype(int) - int(zx)).mean())
-        sy = nudged(rng, np.maximum(mean, 1e-2 * float(sx)) / halves(rng), 3)
+        mean = float(sx) * (window.astype(int) - int(zx)).mean()
+        sy = half_scale(rng, mean, zy, 1e-2 * float(sx), 3)
     return Case("com.microsoft.QLinearAveragePool", (x, sx, zx, sy, zy), attributes)
 
 
@@ -221,8 +211,8 @@ def global_average_pool(rng: Rng, near: bool = False) -> Case:
     sy = np.asarray(sx * rng.uniform(0.5, 1.5), np.float32)
     if near:
         image = x[0, ..., 0] if last else x[0, 0]
-        mean = abs(float(sx) * (image.astype(int) - int(zx)).mean())
-        sy = nudged(rng, np.maximum(mean, 1e-2 * float(sx)) / halves(rng))
+        mean = float(sx) * (image.astype(int) - int(zx)).mean()
+        sy = half_scale(rng, mean, zy, 1e-2 * float(sx))
     inputs = (x, sx, zx, sy, zy)
     return Case("com.microsoft.QLinearGlobalAveragePool", inputs, {"channels_last": last})
 
@@ -250,7 +240,7 @@ def _column(bias: Array | None) -> Array:
     return np.zeros((1, 1), np.int64) if bias is None else bias.astype(np.int64)[:, None]
 
 
-def _scales(rng: Rng, acc: Array, near: bool) -> tuple[Array, Array, Array]:
+def _scales(rng: Rng, acc: Array, near: bool, zy: Array) -> tuple[Array, Array, Array]:
     """Scales of x, w and y for accumulators (channels, elements) that use the output's range."""
     sx, sy = scale(rng), scale(rng)
     size = np.maximum(np.abs(acc).max(1), 1)
@@ -259,7 +249,7 @@ def _scales(rng: Rng, acc: Array, near: bool) -> tuple[Array, Array, Array]:
         sw = float(sy) / float(sx) * rng.uniform(30, 300, size.shape) / size
         return sx, np.asarray(sw if per_channel else sw.max(), np.float32), sy
     picked = acc[np.arange(acc.shape[0]), rng.integers(0, acc.shape[1], acc.shape[0])]
-    target = halves(rng, size.shape) / np.where(picked == 0, 1, np.abs(picked))
+    target = reachable_half(rng, picked, zy) / np.where(picked == 0, 1, np.abs(picked))
     return sx, nudged(rng, target * float(sy) / float(sx)), sy
 
 
