@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
@@ -16,9 +17,9 @@ from qreg.errors import QregError
 from qreg.specs import API, REGISTRIES, RegistrySpec, Spec
 
 if sys.version_info >= (3, 12):
-    from importlib.metadata import EntryPoint, entry_points
+    from importlib.metadata import Distribution, EntryPoint, entry_points
 else:
-    from importlib_metadata import EntryPoint, entry_points
+    from importlib_metadata import Distribution, EntryPoint, entry_points
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -125,13 +126,13 @@ def discover() -> Catalogue:
         if wanted and point.name not in wanted:
             continue
         name, version = _distribution(point)
-        rivals = [_distribution(p)[0] for p in points if p.name == point.name]
+        rivals = [p for p in points if p.name == point.name]
         begin = time.perf_counter()
         try:
             if len(rivals) > 1:
+                names = " and ".join(_distribution(p)[0] for p in rivals)
                 raise QregError(
-                    f"the plugin name is taken by {' and '.join(rivals)}: "
-                    "uninstall one or rename its entry point"
+                    f"the plugin name is taken by {names}: uninstall one or rename its entry point"
                 )
             module, specs = load_plugin(point)
         except (Exception, SystemExit) as exc:  # noqa: BLE001  third-party code may raise anything
@@ -224,8 +225,14 @@ def _settle(claims: list[tuple[int, Entry[S]]], target: str, pin: str | None) ->
     return best[0]
 
 
+@cache  # parsing a distribution's metadata takes longer than loading its plugins
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    metadata = distribution.metadata
+    return metadata["Name"], metadata["Version"]
+
+
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("?", "?")
+    return _name_and_version(point.dist) if point.dist else ("?", "?")
 
 
 def _without_undeclared(catalogue: Catalogue) -> Catalogue:

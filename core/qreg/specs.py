@@ -39,7 +39,7 @@ def _strings() -> Any:
     return deep_iterable(instance_of(str), instance_of(tuple))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Spec:
     """``targets`` name ops as a model spells them: ``onnx.Conv``, ``aten.add.Tensor``."""
 
@@ -53,7 +53,7 @@ class Spec:
     needs: str = ""  # the cure when its import fails: ``pip install 'qreg[torch]'``
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RegistrySpec(Spec):
     """A registry: ``name`` is what specs carry as ``registry``, ``contract`` what they promise."""
 
@@ -61,13 +61,13 @@ class RegistrySpec(Spec):
     contract: str
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class LayerEstimatorSpec(Spec):
     registry = "layer_estimators"
     estimate: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> Cost"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class FusionPatternSpec(Spec):
     """Ops that run as one: each op of ``chain`` consumes the one before, which has no other reader."""
 
@@ -81,7 +81,7 @@ class FusionPatternSpec(Spec):
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class ShortcutHandlerSpec(Spec):
     registry = "shortcut_handlers"
     propagate: Ref = field(
@@ -90,7 +90,7 @@ class ShortcutHandlerSpec(Spec):
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class QuantRuleSpec(Spec):
     registry = "quant_rules"
     params: Ref = field(
@@ -99,7 +99,7 @@ class QuantRuleSpec(Spec):
     apply: Ref = field(converter=Ref, metadata=call(3, "(rule, OpCall, Ranges) -> NodePlan"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class CEmitterSpec(Spec):
     registry = "c_emitters"
     dtypes: tuple[str, ...] = ("float32",)  # of the first input
@@ -108,26 +108,26 @@ class CEmitterSpec(Spec):
     context: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> dict[str, object]"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class HardwareModelSpec(Spec):
     registry = "hardware_models"
     estimate: Ref = field(converter=Ref, metadata=call(2, "(FusedOp, Profile) -> Estimate"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class HardwareProfileSpec(Spec):
     registry = "hardware_profiles"
     profile: str = field(validator=matches_re(RESOURCE))  # package:file.toml
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class MetricSpec(Spec):
     registry = "metrics"
     unit: str = ""
     compute: Ref = field(converter=Ref, metadata=call(1, "(LayerCost) -> int | float"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class OpSpec(Spec):
     """What ONNX itself does not give for an op; what is missing here is unknown."""
 
@@ -145,7 +145,7 @@ class OpSpec(Spec):
     arithmetic: str = ""  # named variant where machines differ, e.g. "x86-avx2"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class FrontendSpec(Spec):
     """``targets`` are globs on the source's text: ``*.onnx``, ``*.pt2``, ``*:*``."""
 
@@ -155,7 +155,7 @@ class FrontendSpec(Spec):
     )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class StepSpec(Spec):
     """One ``[[step]]`` of a pipeline and one command of the same name."""
 
@@ -168,7 +168,7 @@ class StepSpec(Spec):
     writes: bool = False  # its files are what it is for: the command keeps them
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class CommandSpec(Spec):
     """A command line that is no step: it works on other things than one model."""
 
@@ -177,7 +177,7 @@ class CommandSpec(Spec):
     run: Ref = field(converter=Ref, metadata=call(2, "(parsed arguments, Catalogue) -> exit code"))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class RendererSpec(Spec):
     registry = "renderers"
     render: Ref = field(converter=Ref, metadata=call(3, "(tables, closing lines, width) -> str"))

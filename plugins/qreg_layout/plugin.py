@@ -18,9 +18,15 @@ def qreg_specs() -> tuple[Spec, ...]:
         ),
         ShortcutHandlerSpec(
             name="move",
-            targets=("onnx.Flatten", "onnx.Reshape", "onnx.Transpose", "onnx.Concat", "onnx.Slice", "onnx.Identity", "onnx.Squeeze", "onnx.Unsqueeze"),
+            targets=("onnx.Flatten", "onnx.Reshape", "onnx.Transpose", "onnx.Slice", "onnx.Identity", "onnx.Squeeze", "onnx.Unsqueeze"),
             summary="states move with the elements",
             propagate="qreg_channels.movement:propagate",
+        ),
+        ShortcutHandlerSpec(
+            name="concat",
+            targets=("onnx.Concat",),
+            summary="states of all parts side by side",
+            propagate="qreg_channels.movement:join",
         ),
         ShortcutHandlerSpec(
             name="pad",

@@ -31,7 +31,7 @@ def qreg_specs() -> tuple[Spec, ...]:
         ),
         ShortcutHandlerSpec(
             name="softmax",
-            targets=("onnx.Softmax",),
+            targets=("onnx.Softmax", "com.microsoft.QLinearSoftmax"),
             summary="known where the whole axis is known",
             propagate="qreg_channels.whole_axis:propagate",
         ),

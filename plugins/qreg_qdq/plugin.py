@@ -20,7 +20,7 @@ def qreg_specs() -> tuple[Spec, ...]:
             name="boundary",
             targets=("onnx.QuantizeLinear", "onnx.DequantizeLinear"),
             summary="known where the input is known",
-            propagate="qreg_channels.elementwise:propagate",
+            propagate="qreg_channels.elementwise:boundary",
         ),
         CEmitterSpec(
             name="quantize",

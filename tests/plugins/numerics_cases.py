@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 from attrs import field, frozen
 from onnx import helper, numpy_helper
-from qreg_onnx.graph import op_calls
-from qreg_onnx.runtime import session
 
 from qreg.api import catalogue, load
 from qreg.records import Array, OpCall
 from qreg.specs import OpSpec
+from qreg_onnx.graph import op_calls
+from qreg_onnx.runtime import session
 
 
 @frozen(eq=False)
