@@ -122,6 +122,8 @@ def discover() -> Catalogue:
     broken: list[Broken] = []
     listeners: list[ModuleType] = []
     load_ms: dict[str, float] = {}
+    manager = PluginManager("qreg")
+    manager.add_hookspecs(hooks)
     for point in points:
         if wanted and point.name not in wanted:
             continue
@@ -134,7 +136,7 @@ def discover() -> Catalogue:
                 raise QregError(
                     f"the plugin name is taken by {names}: uninstall one or rename its entry point"
                 )
-            module, specs = load_plugin(point)
+            module, specs = load_plugin(point, manager)
         except (Exception, SystemExit) as exc:  # noqa: BLE001  third-party code may raise anything
             broken.append(Broken(point.name, name, version, cause_of(exc)))
         else:
@@ -146,16 +148,18 @@ def discover() -> Catalogue:
     )
 
 
-def load_plugin(point: EntryPoint) -> "tuple[ModuleType, tuple[Spec, ...]]":
+def load_plugin(point: EntryPoint, manager: PluginManager) -> "tuple[ModuleType, tuple[Spec, ...]]":
     """Import one plugin's module and call its hook alone; raise on whatever is wrong with it."""
     module = point.load()
     api = getattr(module, "QREG_API", None)
     if api != API:
         raise QregError(f"written for plugin API {api}; this qreg provides {API}")
-    manager = PluginManager("qreg")
-    manager.add_hookspecs(hooks)
-    manager.register(module, point.name)
-    answers = manager.hook.qreg_specs()
+    try:
+        manager.register(module, point.name)
+        answers = manager.hook.qreg_specs()
+    finally:
+        if manager.is_registered(module):
+            manager.unregister(module)
     if len(answers) != 1:
         raise QregError(f"{point.value} has no hook qreg_specs() marked with @qreg.hooks.hookimpl")
     specs = answers[0]
@@ -232,7 +236,9 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return _name_and_version(point.dist) if point.dist else ("?", "?")
+    if point.dist is None:
+        return "?", "?"
+    return _name_and_version(point.dist)  # type: ignore[arg-type]  # its protocol lacks __hash__
 
 
 def _without_undeclared(catalogue: Catalogue) -> Catalogue:
