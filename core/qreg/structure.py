@@ -6,10 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from attrs import fields, frozen, has
+from attrs import fields, frozen, has, resolve_types
 from cattrs import Converter
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
+from cattrs.gen import make_dict_structure_fn
 
 from qreg.catalogue import Catalogue, Entry, hint
 from qreg.errors import QregError, StructureError
@@ -38,13 +39,16 @@ def structure(value: Any, kind: type[T], catalogue: Catalogue, base: Path) -> T:
 
 def converter_for(catalogue: Catalogue, base: Path) -> Converter:
     """Strict scalars; ``Entry[XSpec]`` reads an id and ``Use[XSpec]`` a table with ``use``."""
-    converter = Converter(forbid_extra_keys=True)
+    converter = Converter()
     origin: Callable[[Any], Any] = get_origin
     for scalar in (bool, int, str):
         converter.register_structure_hook(scalar, _exact)
     converter.register_structure_hook(float, _exact_float)
     converter.register_structure_hook(Path, lambda v, _: base / _exact(v, str))
     converter.register_structure_hook_func(lambda t: origin(t) is Literal, _literal)
+    converter.register_structure_hook_factory(
+        lambda t: origin(t) is None and has(t), lambda t: _class_hook(t, converter)
+    )
     converter.register_structure_hook_factory(
         lambda t: origin(t) is tuple, lambda t: _tuple_hook(t, converter)
     )
@@ -104,6 +108,38 @@ def _literal(value: Any, kind: Any) -> Any:
 
 def _spoken(kind: type) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}[kind]
+
+
+def _class_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    structure_fields = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a table, found {value!r}")
+        try:
+            return structure_fields(value, kind)
+        except BaseValidationError as exc:
+            found = dict.fromkeys(problems(exc, ()) + _refused(value, kind, converter))
+            raise StructureError(list(found)) from exc
+
+    return hook
+
+
+def _refused(table: dict[str, Any], kind: Any, converter: Converter) -> list[Problem]:
+    """What the fields' own validators say; they run only once a record is made, which failed."""
+    found: list[Problem] = []
+    for attribute in fields(resolve_types(kind)):
+        if attribute.validator is None or attribute.name not in table:
+            continue
+        try:
+            value = converter.structure(table[attribute.name], attribute.type)
+            attribute.validator(None, attribute, value)
+        except ValueError as exc:
+            if str(exc).startswith(f"'{attribute.name}' "):
+                found.append(((attribute.name,), str(exc)))
+        except (TypeError, AttributeError, QregError, BaseValidationError):
+            continue  # told already, or a validator that needs the whole record
+    return found
 
 
 def _tuple_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:

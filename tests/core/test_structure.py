@@ -101,3 +101,13 @@ def test_all_mistakes_are_told_at_once() -> None:
         "rule[0].match: required key is missing",
         "rule[0].mtch: unknown key; did you mean 'match'?",
     ]
+
+
+def test_a_refused_value_is_told_also_where_another_key_keeps_the_record_from_being_made() -> None:
+    rule = {"use": "static", "scale": -1.0, "mtch": "x", "match": 3}
+
+    assert sorted(mistakes(count=1, rule=[rule])) == [
+        "rule[0].match: expected a string, found 3",
+        "rule[0].mtch: unknown key; did you mean 'match'?",
+        "rule[0].scale: 'scale' must be > 0.0: -1.0",
+    ]
