@@ -110,6 +110,7 @@ class Estimate:
     """What a hardware model says of one fused op. None is unknown, and ``unknown`` says why.
 
     ``energy_j`` has one entry per term; the op's energy is their sum, None where one is None.
+    ``accuracy`` begins with the state of the model, then ``;`` and how far off it was.
     """
 
     compute_s: float | None

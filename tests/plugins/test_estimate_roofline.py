@@ -147,7 +147,7 @@ def test_a_group_is_cut_to_fit_the_nearest_memory() -> None:
 
 
 def test_every_estimate_says_how_far_to_trust_it() -> None:
-    assert estimate(conv(), DEVICE).accuracy.startswith("uncalibrated: such rooflines were 17-63 %")
+    assert estimate(conv(), DEVICE).accuracy.startswith("uncalibrated; such rooflines were 17-63 %")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ use = "fuse"
 [[step]]
 use = "estimate"
 hardware = ["toy-npu"]
-model = "flat"
+hardware_model = "flat"
 [[step]]
 use = "emit"
 [[step]]

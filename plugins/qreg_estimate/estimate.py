@@ -1,0 +1,113 @@
+"""The estimate step: the fused network on devices, op by op and in total."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from qreg.catalogue import Entry
+from qreg.run import Context, Outcome
+from qreg.specs import HardwareModelSpec, HardwareProfileSpec
+from qreg_estimate import tables
+from qreg_estimate.params import Estimation as Params
+from qreg_estimate.placement import placements
+from qreg_estimate.profile import load_profile
+from qreg_estimate.records import Estimate, Profile
+from qreg_estimate.results import DeviceEstimate, Estimation, LayerEstimate, Placement
+from qreg_fusion.match import fuse
+from qreg_fusion.records import FusedOp
+from qreg_onnx.graph import op_calls, outputs_of
+
+DEFAULT_MODEL = "estimate/roofline"
+BOUNDS = ("compute", "memory", "overhead")
+
+HardwareModel = Callable[[FusedOp, Profile], Estimate]
+
+
+def run(context: Context, params: Params) -> Outcome:
+    outputs = tuple(t.name for t in outputs_of(context.model))
+    ops = fuse(op_calls(context.model), outputs, context.catalogue)
+    entry = params.hardware_model or context.catalogue.find(HardwareModelSpec, DEFAULT_MODEL)
+    found = estimation(context.name, ops, outputs, entry, params.hardware)
+    return Outcome(
+        record=found,
+        tables=(tables.layers(found), tables.memories(found), tables.devices(found)),
+        lines=(tables.verdict(found),),
+    )
+
+
+def estimation(
+    name: str,
+    ops: Sequence[FusedOp],
+    outputs: Sequence[str],
+    model: Entry[HardwareModelSpec],
+    hardware: Iterable[Entry[HardwareProfileSpec]],
+) -> Estimation:
+    """The network on each device; speed-ups are over the first."""
+    estimate: HardwareModel = model.spec.estimate.load()
+    found: list[DeviceEstimate] = []
+    for entry in hardware:
+        profile = load_profile(entry)
+        layers = tuple(layer_estimate(op, profile, estimate) for op in ops)
+        first = found[0].latency_s if found else None
+        found.append(
+            device_estimate(entry.id, profile, layers, placements(ops, outputs, profile), first)
+        )
+    return Estimation(model=name, hardware_model=model.id, devices=tuple(found))
+
+
+def layer_estimate(op: FusedOp, profile: Profile, estimate: HardwareModel) -> LayerEstimate:
+    return LayerEstimate(
+        name=op.name,
+        op=op.op,
+        dtype=op.dtype,
+        macs=op.cost.macs if op.cost else None,
+        elementwise_flops=op.cost.elementwise_flops if op.cost else None,
+        estimate=estimate(op, profile),
+    )
+
+
+def device_estimate(
+    hardware: str,
+    profile: Profile,
+    layers: tuple[LayerEstimate, ...],
+    memory: tuple[Placement, ...],
+    first_latency_s: float | None,
+) -> DeviceEstimate:
+    """Totals of one device; ``first_latency_s`` is the first device's, None for itself."""
+    estimates = [layer.estimate for layer in layers]
+    latency_s = total(e.latency_s for e in estimates)
+    first = first_latency_s if first_latency_s is not None else latency_s
+    energy_j = energy_by_term(estimates)
+    return DeviceEstimate(
+        hardware=hardware,
+        title=profile.title,
+        software=profile.software,
+        accuracy="; ".join(dict.fromkeys(e.accuracy for e in estimates)),
+        latency_s=latency_s,
+        known_latency_s=sum(e.latency_s for e in estimates if e.latency_s is not None),
+        speedup=first / latency_s if first and latency_s else None,
+        energy_j=energy_j,
+        total_energy_j=total(energy_j.values()) if energy_j is not None else None,
+        bound_by={bound: sum(e.bound == bound for e in estimates) for bound in BOUNDS},
+        unknown=tuple(f"{layer.name} ({layer.op}): {layer.estimate.unknown}"
+                      for layer in layers if layer.estimate.latency_s is None),
+        memory=memory,
+        layers=layers,
+    )  # fmt: skip
+
+
+def energy_by_term(estimates: Sequence[Estimate]) -> Mapping[str, float | None] | None:
+    """Joules by term over all ops; a term that is unknown for one op is unknown."""
+    parts = [e.energy_j for e in estimates]
+    terms = dict.fromkeys(term for part in parts if part is not None for term in part)
+    if any(part is None for part in parts):
+        return None
+    return {term: total(part.get(term) for part in parts if part is not None) for term in terms}
+
+
+def total(values: Iterable[float | None]) -> float | None:
+    """The sum; None where one is unknown."""
+    result = 0.0
+    for value in values:
+        if value is None:
+            return None
+        result += value
+    return result
