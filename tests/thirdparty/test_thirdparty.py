@@ -71,28 +71,39 @@ def install(environment: Environment, *wheels: Path) -> None:
 
 
 def network(folder: Path) -> None:
-    """Gemm, Softsign, Mish2 (of domain com.example), Gemm; and data for it."""
+    """A network with Softsign and Mish2 (of domain com.example), the two alone, and data."""
     rng = np.random.default_rng(0)
 
     def constant(name: str, *shape: int) -> onnx.TensorProto:
         return numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
 
-    graph = helper.make_graph(
+    def save(name: str, nodes: list[onnx.NodeProto], width: int) -> None:
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, width])],
+            [constant("a.weight", 6, 8), constant("a.bias", 8),
+             constant("b.weight", 8, 4), constant("b.bias", 4)],
+        )  # fmt: skip
+        opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.example", 1)]
+        proto = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+        (folder / name).write_bytes(proto.SerializeToString())
+
+    def mish2(x: str, y: str) -> onnx.NodeProto:
+        return helper.make_node("Mish2", [x], [y], name="mish", domain="com.example")
+
+    save(
+        "net.onnx",
         [
             helper.make_node("Gemm", ["x", "a.weight", "a.bias"], ["t0"], name="a"),
             helper.make_node("Softsign", ["t0"], ["t1"], name="sign"),
-            helper.make_node("Mish2", ["t1"], ["t2"], name="mish", domain="com.example"),
+            mish2("t1", "t2"),
             helper.make_node("Gemm", ["t2", "b.weight", "b.bias"], ["y"], name="b"),
         ],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
-        [constant("a.weight", 6, 8), constant("a.bias", 8),
-         constant("b.weight", 8, 4), constant("b.bias", 4)],
-    )  # fmt: skip
-    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.example", 1)]
-    proto = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-    (folder / "net.onnx").write_bytes(proto.SerializeToString())
+        4,
+    )
+    save("ops.onnx", [helper.make_node("Softsign", ["x"], ["t"], name="sign"), mish2("t", "y")], 6)
     np.savez(folder / "x.npz", x=rng.normal(size=(40, 6)).astype(np.float32))
 
 
@@ -144,11 +155,14 @@ def test_a_package_adds_ops_a_rule_and_an_accelerator_and_leaves_without_a_trace
     source = (tmp_path / "out" / "4-emit" / "net.c").read_text()
     assert "const float square = x * x;" in source
 
+    bits = environment.qreg("verify", "ops.onnx", "--data", "x.npz", cwd=tmp_path)
+    assert bits.stdout.rstrip().splitlines()[-1] == "verify: 40/40 images bit-exact"
+
     environment.pip("uninstall", "--quiet", "--yes", "qreg-softsign")
     assert not [e for e in environment.listed()["entries"] if e["id"].startswith("softsign/")]
     gone = environment.qreg("run", "p.toml", "--out", "out2", cwd=tmp_path)
     assert gone.returncode == 1
-    assert "p.toml:8: step[2].hardware[0]: no hardware profile 'toy-npu'" in gone.stderr
+    assert "p.toml:9: step[2].hardware[0]: no hardware profile 'toy-npu'" in gone.stderr
     counted = environment.qreg("count", "net.onnx", "--json", cwd=tmp_path)
     unknown = json.loads(counted.stdout)["unknown"]
     assert {"op": "com.example.Mish2", "count": 1, "nodes": ["mish"]} in unknown

@@ -32,7 +32,7 @@ def qreg_specs() -> tuple[Spec, ...]:
             name="softsign",
             targets=(SOFTSIGN, MISH2),
             summary="known where the input is known",
-            propagate="qreg_softsign.ops:propagate",
+            propagate="qreg_channels.elementwise:propagate",
         ),
         OpSpec(
             name="mish2",
