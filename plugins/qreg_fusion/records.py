@@ -43,3 +43,29 @@ class Fusion:
 
     ops: tuple[FusedOp, ...]
     rejected: tuple[Rejected, ...]
+
+
+@frozen(kw_only=True)
+class FusedLayer:
+    """One group as the fuse step reports it; None is unknown."""
+
+    name: str
+    op: str
+    pattern: str
+    layers: tuple[str, ...]
+    dtype: str
+    macs: int | None
+    elementwise_flops: int | None
+    input_bytes: int
+    weight_bytes: int
+    output_bytes: int
+
+
+@frozen(kw_only=True)
+class FusionReport:
+    """The result of the fuse step."""
+
+    model: str
+    ops: tuple[FusedLayer, ...]
+    rejected: tuple[Rejected, ...]
+    unknown: tuple[str, ...]  # nodes whose tensors have no known shape: in no group

@@ -1,0 +1,82 @@
+"""Counts for people."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from qreg.catalogue import Entry
+from qreg.records import Table
+from qreg.specs import MetricSpec
+from qreg_cost.records import Counted, OpNodes
+
+Cell = str | int | float | None
+
+FIRST = ("macs", "params")
+LAST = ("flops", "elementwise_flops", "total_flops")  # of little news beside the MACs
+SHORT = {"macs": "MACs", "flops": "FLOPs", "elementwise_flops": "other FLOPs",
+         "total_flops": "all FLOPs"}  # fmt: skip
+
+
+def tables(record: Counted, metrics: Sequence[Entry[MetricSpec]]) -> tuple[Table, ...]:
+    """The layers, most telling columns first; then the ops nobody can count."""
+    names = [m.spec.name for m in metrics]
+    leading = [n for n in FIRST if n in names]
+    others = [n for n in names if n not in (*FIRST, *LAST)] + [n for n in LAST if n in names]
+    columns = ("layer", "op", "output", *map(heading, leading), "null in", "null out", "density",
+               *map(heading, others))  # fmt: skip
+    rows = tuple(
+        (row["name"], row["op"], shape_text(row["output_shape"]), *(row[n] for n in leading),
+         len(row["null_in"]), len(row["null_out"]), _share(row["density"]),
+         *(row[n] for n in others))
+        for row in record.layers
+    )  # fmt: skip
+    gap = missing(record.unknown)
+    footer = ("total", "", "", *(_total(record, n, gap) for n in leading), "", "", "",
+              *(_total(record, n, " + ?" if gap else "") for n in others))  # fmt: skip
+    notes = tuple(f"{heading(m.spec.name)}: {m.spec.summary}" for m in metrics
+                  if m.spec.name not in FIRST and m.spec.summary)  # fmt: skip
+    layers = Table(record.model, columns, rows, footer, notes)
+    return (layers, *_lists(record))
+
+
+def verdict(record: Counted) -> tuple[str, ...]:
+    """One line: the totals that papers quote, and what they leave out."""
+    parts = [f"{record.totals[name]:,} {text}" for name, text in
+             (("macs", "MACs"), ("total_flops", "FLOPs in all"), ("params", "parameters"))
+             if name in record.totals]  # fmt: skip
+    return (", ".join(parts) + missing(record.unknown),) if parts else ()
+
+
+def missing(unknown: Sequence[OpNodes]) -> str:
+    """`` + 1 unknown op`` where the totals lack something."""
+    count = sum(u.count for u in unknown)
+    return f" + {count} unknown op{'s' if count > 1 else ''}" if count else ""
+
+
+def heading(metric: str) -> str:
+    return SHORT.get(metric) or metric.replace("bops_", "BOPs ").replace("_", " ")
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "1"
+
+
+def _total(record: Counted, name: str, gap: str) -> Cell:
+    total = record.totals[name]
+    return f"{total:,}{gap}" if gap else total
+
+
+def _share(density: Any) -> str:
+    return "" if density is None else f"{100 * density:.4g} %"
+
+
+def _lists(record: Counted) -> tuple[Table, ...]:
+    """What is not counted, and where channel states stop."""
+    found = []
+    for title, entries in (
+        ("unknown: not in any total", record.unknown),
+        ("no shortcut handler: everything after is taken as live", record.unhandled),
+    ):
+        if entries:
+            rows = tuple((e.op, e.count, ", ".join(e.nodes)) for e in entries)
+            found.append(Table(title, ("op", "count", "nodes"), rows))
+    return tuple(found)

@@ -1,0 +1,91 @@
+"""The fuse step: which ops run as one, and why others do not."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from qreg.catalogue import Catalogue
+from qreg.records import OpCall, Table
+from qreg.run import Context, Outcome
+from qreg_cost.stored import activation_bytes, stored_bytes
+from qreg_fusion.match import fusion
+from qreg_fusion.params import Fuse
+from qreg_fusion.records import FusedLayer, FusedOp, Fusion, FusionReport
+from qreg_onnx.graph import partial_op_calls
+
+
+def run(context: Context, params: Fuse) -> Outcome:
+    """Says what fuses; the model stays as it is."""
+    del params
+    calls, lacking = partial_op_calls(context.model)
+    found = fusion(calls, needed_tensors(context.model, calls), context.catalogue)
+    record = FusionReport(
+        model=context.name,
+        ops=tuple(_layer(op) for op in found.ops),
+        rejected=found.rejected,
+        unknown=tuple(call.node or call.name for call in lacking),
+    )
+    return Outcome(record=record, tables=_tables(record), lines=(_verdict(calls, found, record),))
+
+
+def fuse_model(model: ir.Model, catalogue: Catalogue) -> Fusion:
+    """The groups of a model's nodes whose shapes are known."""
+    calls, _ = partial_op_calls(model)
+    return fusion(calls, needed_tensors(model, calls), catalogue)
+
+
+def needed_tensors(model: ir.Model, calls: Sequence[OpCall]) -> frozenset[str]:
+    """Tensors that must exist in the end: outputs, and what is read by nodes not in ``calls``."""
+    reads = Counter(t.name for call in calls for t in call.inputs if t is not None)
+    made = [value for node in model.graph for value in node.outputs]
+    outside = {str(v.name) for v in made if len(v.uses()) > reads[str(v.name)]}
+    return frozenset({str(v.name) for v in model.graph.outputs} | outside)
+
+
+def _layer(op: FusedOp) -> FusedLayer:
+    return FusedLayer(
+        name=op.name,
+        op=op.op,
+        pattern=op.pattern,
+        layers=tuple(call.name for call in op.calls),
+        dtype=op.dtype,
+        macs=None if op.cost is None else op.cost.macs,
+        elementwise_flops=None if op.cost is None else op.cost.elementwise_flops,
+        input_bytes=op.input_bytes,
+        weight_bytes=op.weight_bytes,
+        output_bytes=op.output_bytes,
+    )
+
+
+def _tables(record: FusionReport) -> tuple[Table, ...]:
+    columns = ("layer", "ops", "pattern", "MACs", "other FLOPs", "bytes in", "weights", "bytes out")
+    rows = tuple(
+        (o.name, o.op, _short(o.pattern), o.macs, o.elementwise_flops,
+         o.input_bytes, o.weight_bytes, o.output_bytes) for o in record.ops
+    )  # fmt: skip
+    macs = [o.macs for o in record.ops if o.macs is not None]
+    sums = (sum(o.input_bytes for o in record.ops), sum(o.weight_bytes for o in record.ops),
+            sum(o.output_bytes for o in record.ops))  # fmt: skip
+    total = sum(macs) if len(macs) == len(record.ops) else None
+    tables = [Table(record.model, columns, rows, ("total", "", "", total, "", *sums))]
+    if record.rejected:
+        reasons = tuple((r.layers[0], _short(r.pattern), r.reason) for r in record.rejected)
+        tables.append(Table("not fused", ("layer", "pattern", "why"), reasons))
+    if record.unknown:
+        nodes = tuple((node,) for node in record.unknown)
+        tables.append(Table("unknown shape: in no group", ("node",), nodes))
+    return tuple(tables)
+
+
+def _short(pattern: str) -> str:
+    """The name of a pattern without its plugin."""
+    return pattern.rpartition("/")[2]
+
+
+def _verdict(calls: Sequence[OpCall], found: Fusion, record: FusionReport) -> str:
+    apart = sum(activation_bytes(call) + stored_bytes(call) for call in calls)
+    together = sum(op.bytes for op in found.ops)
+    gap = f"; {len(record.unknown)} of unknown shape left out" if record.unknown else ""
+    return (f"{len(calls)} ops run as {len(found.ops)}, which move {together:,} bytes "
+            f"instead of {apart:,}{gap}")  # fmt: skip
