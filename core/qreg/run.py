@@ -147,13 +147,23 @@ def run_pipeline(
 
 
 def run_step(entry: Entry[StepSpec], params: Any, context: Context) -> Outcome:
-    """One step; a fault of its plugin is told with the plugin's name."""
+    """One step; a fault of its plugin is told with the plugin's name, not as a trace."""
     try:
         run: Callable[[Context, Any], Outcome] = entry.spec.run.load()
     except QregError as exc:
         cure = f"; {entry.spec.needs}" if entry.spec.needs else ""
         raise QregError(f"step {entry.id} ({entry.distribution}): {exc}{cure}") from exc
-    return run(context, params)
+    try:
+        return run(context, params)
+    except QregError:
+        raise
+    except Exception as exc:
+        if os.environ.get("QREG_TRACEBACK"):
+            raise
+        raise QregError(
+            f"step {entry.id} ({entry.distribution} {entry.version}) failed: {cause_of(exc)}; "
+            "that is a fault of the plugin (QREG_TRACEBACK=1 shows where)"
+        ) from exc
 
 
 def claim_folder(path: Path) -> None:

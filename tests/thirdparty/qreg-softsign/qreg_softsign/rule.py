@@ -2,12 +2,12 @@
 
 import numpy as np
 from attrs import evolve, frozen
-from qreg_quant.static import apply as static
 
 from qreg.records import OpCall
 from qreg_quant.params import Static
 from qreg_quant.ranges import Ranges
 from qreg_quant.records import NodePlan, QParams
+from qreg_quant.static import apply as static
 
 
 @frozen(kw_only=True)
