@@ -86,6 +86,8 @@ def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
         print(to_json(outcome.record), end="")
     else:
         _show(outcome, "csv" if args.csv else "terminal", catalogue)
+    if folder is not None:
+        print(f"qreg: files in {folder}", file=sys.stderr)
     return _verdict([outcome], events)
 
 

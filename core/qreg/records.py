@@ -108,13 +108,17 @@ class OpCall:
 
 @frozen
 class Table:
-    """Rows for people. None is unknown and shown as ``?``; ``footer`` is the row of totals."""
+    """Rows for people. None is unknown and shown as ``?``; ``footer`` is the row of totals.
+
+    The last ``optional`` columns may be left out where the window is too narrow for them.
+    """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | int | float | None, ...], ...]
     footer: tuple[str | int | float | None, ...] = ()
     notes: tuple[str, ...] = ()
+    optional: int = 0
 
 
 @frozen
@@ -131,12 +135,31 @@ class Contraction:
         return self.count * self.m * self.n * self.k
 
 
+@frozen(kw_only=True)
+class Weight:
+    """Which input of a contraction is its weight, and how both meet the channels.
+
+    Where the weight has fewer entries along ``in_axis`` than the data has channels, its first axis
+    is cut into ``groups`` equal blocks, each for its own share of the channels.
+    """
+
+    input: int  # of the call
+    in_axis: int  # of the weight: runs along the data's channels
+    out_axis: int  # of the weight: runs along the output's channels
+    zero_point: int | None = None  # the input that holds the weight's zero-point
+    data: int = 0  # the call's other operand
+    data_axis: int = 1  # channels of the data: the axis that is summed over
+    output_axis: int = 1
+    groups: int = 1
+
+
 @frozen
 class Cost:
     """What an estimator says of one op: contractions, and other arithmetic kept apart from them."""
 
     contractions: tuple[Contraction, ...] = ()
     elementwise_flops: int = 0
+    weight: Weight | None = None  # the operand that may be stored, where there is one
 
     @property
     def macs(self) -> int:

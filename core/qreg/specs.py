@@ -88,7 +88,7 @@ class ShortcutHandlerSpec(Spec):
     registry = "shortcut_handlers"
     propagate: Ref = field(
         converter=Ref,
-        metadata=call(3, "(OpCall, tuple[State, ...], Evaluate) -> tuple[State, ...]"),
+        metadata=call(3, "(OpCall, tuple[State | None, ...], Evaluate) -> tuple[State, ...]"),
     )
 
 

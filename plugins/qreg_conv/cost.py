@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from qreg.records import Contraction, OpCall
-from qreg_cost.records import Weight, WeightedCost
+from qreg.records import Contraction, Cost, OpCall, Weight
 
 
 def contraction(
@@ -31,7 +30,7 @@ def contraction(
     )
 
 
-def conv(call: OpCall) -> WeightedCost:
+def conv(call: OpCall) -> Cost:
     """Conv and QLinearConv: the contraction, and one addition per output where there is a bias.
 
     The quantised form counts what the float form counts: rescaling is part of storing the result.
@@ -43,7 +42,7 @@ def conv(call: OpCall) -> WeightedCost:
     groups = call.attribute("group", 1)
     product = contraction(batch, channels_in, channels_out, groups, kernel, call.output.shape[2:])
     bias = call.optional(8 if quantised else 2)
-    return WeightedCost(
+    return Cost(
         (product,),
         elementwise_flops=call.output.elements if bias is not None else 0,
         weight=Weight(

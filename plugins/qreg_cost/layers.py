@@ -6,12 +6,12 @@ import numpy as np
 from attrs import evolve
 
 from qreg.catalogue import Catalogue
-from qreg.records import Array, Cost, OpCall, Tensor, item_bits
+from qreg.records import Array, Cost, OpCall, Tensor, Weight, item_bits
 from qreg_channels.channels import zero_channels
 from qreg_channels.propagate import Analysis
 from qreg_channels.zero_points import input_zero
 from qreg_cost.estimate_cost import cost_of
-from qreg_cost.records import LayerCost, Weight, WeightedCost
+from qreg_cost.records import LayerCost
 from qreg_cost.stored import activation_bytes, learned_tensors, stored_bytes
 
 Producers = Mapping[str, OpCall]
@@ -45,7 +45,7 @@ def _layer(
     producers: Producers,
     activation_bits: int | None,
 ) -> LayerCost:
-    declared = cost.weight if isinstance(cost, WeightedCost) else None
+    declared = cost.weight
     weight = declared or PLAIN
     data = call.input(weight.data) if declared else _first(call)
     null_in = _null_in(call, data, weight, analysis)

@@ -1,4 +1,4 @@
-"""What estimators may say of a contraction's weight, what metrics see, and what count reports."""
+"""What metrics see of a layer, and what count reports."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,31 +6,6 @@ from typing import Any
 from attrs import frozen
 
 from qreg.records import Cost, OpCall
-
-
-@frozen(kw_only=True)
-class Weight:
-    """Which input of a contraction is its weight, and how both meet the channels.
-
-    Where the weight has fewer entries along ``in_axis`` than the data has channels, its first axis
-    is cut into ``groups`` equal blocks, each for its own share of the channels.
-    """
-
-    input: int  # of the call
-    in_axis: int  # of the weight: runs along the data's channels
-    out_axis: int  # of the weight: runs along the output's channels
-    zero_point: int | None = None  # the input that holds the weight's zero-point
-    data: int = 0  # the call's other operand
-    data_axis: int = 1  # channels of the data: the axis that is summed over
-    output_axis: int = 1
-    groups: int = 1
-
-
-@frozen
-class WeightedCost(Cost):
-    """The cost of an op of which one operand may be stored. A plain Cost has no such operand."""
-
-    weight: Weight | None = None
 
 
 @frozen(kw_only=True)

@@ -1,6 +1,6 @@
 """Counts for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qreg.catalogue import Entry
@@ -17,25 +17,24 @@ SHORT = {"macs": "MACs", "flops": "FLOPs", "elementwise_flops": "other FLOPs",
 
 
 def tables(record: Counted, metrics: Sequence[Entry[MetricSpec]]) -> tuple[Table, ...]:
-    """The layers, most telling columns first; then the ops nobody can count."""
+    """The layers, most telling columns first; the totals by metric; then what nobody can count."""
     names = [m.spec.name for m in metrics]
     leading = [n for n in FIRST if n in names]
     others = [n for n in names if n not in (*FIRST, *LAST)] + [n for n in LAST if n in names]
-    columns = ("layer", "op", "output", *map(heading, leading), "null in", "null out", "density",
-               *map(heading, others))  # fmt: skip
+    columns = ("layer", "op", "output", *map(heading, leading), "null in/out",
+               *map(heading, others), "density")  # fmt: skip
     rows = tuple(
         (row["name"], row["op"], shape_text(row["output_shape"]), *(row[n] for n in leading),
-         len(row["null_in"]), len(row["null_out"]), _share(row["density"]),
-         *(row[n] for n in others))
+         _nulls(row), *(row[n] for n in others), _share(row["density"]))
         for row in record.layers
     )  # fmt: skip
     gap = missing(record.unknown)
-    footer = ("total", "", "", *(_total(record, n, gap) for n in leading), "", "", "",
-              *(_total(record, n, " + ?" if gap else "") for n in others))  # fmt: skip
-    notes = tuple(f"{heading(m.spec.name)}: {m.spec.summary}" for m in metrics
-                  if m.spec.name not in FIRST and m.spec.summary)  # fmt: skip
-    layers = Table(record.model, columns, rows, footer, notes)
-    return (layers, *_lists(record))
+    footer = ("total", "", "", *(_total(record, n, gap) for n in leading), "",
+              *(_total(record, n, " + ?" if gap else "") for n in others), "")  # fmt: skip
+    layers = Table(record.model, columns, rows, footer, optional=len(others) + 1)
+    sums = tuple((heading(m.spec.name), _total(record, m.spec.name, gap), m.spec.summary)
+                 for m in metrics)  # fmt: skip
+    return (layers, Table("", ("metric", "total", "meaning"), sums), *_lists(record))
 
 
 def verdict(record: Counted) -> tuple[str, ...]:
@@ -63,6 +62,12 @@ def shape_text(shape: Sequence[int]) -> str:
 def _total(record: Counted, name: str, gap: str) -> Cell:
     total = record.totals[name]
     return f"{total:,}{gap}" if gap else total
+
+
+def _nulls(row: Mapping[str, Any]) -> str:
+    """How many channels are zero for every input; empty where none is."""
+    dead = (len(row["null_in"]), len(row["null_out"]))
+    return f"{dead[0]}/{dead[1]}" if any(dead) else ""
 
 
 def _share(density: Any) -> str:

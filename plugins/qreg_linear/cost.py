@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from math import prod
 
-from qreg.records import Contraction, OpCall
-from qreg_cost.records import Weight, WeightedCost
+from qreg.records import Contraction, Cost, OpCall, Weight
 
 
 def product(left: Sequence[int], right: Sequence[int], out: Sequence[int]) -> Contraction:
@@ -22,7 +21,7 @@ def product(left: Sequence[int], right: Sequence[int], out: Sequence[int]) -> Co
     return Contraction(m=m, n=right[-1], k=k, count=prod(out[: len(out) - min(len(left), 2)]))
 
 
-def gemm(call: OpCall) -> WeightedCost:
+def gemm(call: OpCall) -> Cost:
     """Gemm and QGemm: an (m, k) by (k, n) product, and one addition per output where C is given.
 
     Source: ONNX Gemm-13, ONNX Runtime QGemm-1.
@@ -32,7 +31,7 @@ def gemm(call: OpCall) -> WeightedCost:
     m, k = reversed(rows) if call.attribute("transA", 0) else rows
     transposed = bool(call.attribute("transB", 0))
     added = call.optional(6 if quantised else 2)
-    return WeightedCost(
+    return Cost(
         (Contraction(m=m, n=call.output.shape[-1], k=k),),
         elementwise_flops=call.output.elements if added is not None else 0,
         weight=Weight(
@@ -45,7 +44,7 @@ def gemm(call: OpCall) -> WeightedCost:
     )
 
 
-def matmul(call: OpCall) -> WeightedCost:
+def matmul(call: OpCall) -> Cost:
     """MatMul and QLinearMatMul: nothing but the product."""
     quantised = call.op == "QLinearMatMul"
     second = 3 if quantised else 1
@@ -61,4 +60,4 @@ def matmul(call: OpCall) -> WeightedCost:
             input=second, in_axis=-2 if len(right.shape) > 1 else -1, out_axis=-1,
             zero_point=5 if quantised else None, data_axis=-1, output_axis=-1,
         )  # fmt: skip
-    return WeightedCost((cost,), weight=weight)
+    return Cost((cost,), weight=weight)

@@ -57,7 +57,7 @@ def run(context: Context, params: Calibrate) -> Outcome:
     return Outcome(
         record=record,
         tables=(_table(record),),
-        lines=(f"calibrate: {len(tensors)} tensors on {samples.count} samples, see {path}",),
+        lines=(f"calibrate: {len(tensors)} tensors on {samples.count} samples, see {path.name}",),
     )
 
 

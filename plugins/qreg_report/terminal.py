@@ -1,5 +1,6 @@
 """Tables as aligned text, no wider than the window."""
 
+import textwrap
 from collections.abc import Sequence
 
 from qreg.records import Table
@@ -10,7 +11,7 @@ def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
     """Names are shortened, then the last columns continue in a block below."""
     parts = [_table(table, width) for table in tables]
     if lines:
-        parts.append("\n".join(map(printable, lines)))
+        parts.append("\n".join(_wrapped(lines, width)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -19,11 +20,33 @@ def _table(table: Table, width: int) -> str:
     cells = [[text_of(c) for c in row] for row in body]
     right = [all(isinstance(r[i], (int, float, type(None))) for r in table.rows)
              for i in range(len(table.columns))]  # fmt: skip
+    shown = _shown(table, cells, width)
     blocks = []
-    for picked in _blocks(table.columns, cells, width):
+    for picked in _blocks(table.columns[:shown], cells, width):
         blocks.append(_block(table.columns, cells, right, picked, bool(table.footer), width))
     title = [printable(table.title)] if table.title else []
-    return "\n".join([*title, "\n\n".join(blocks), *map(printable, table.notes)])
+    left_out = ", ".join(table.columns[shown:])
+    more = [f"in a wider window, --csv and --json: {left_out}"] if left_out else []
+    notes = _wrapped((*table.notes, *more), width)
+    return "\n".join([*title, "\n\n".join(blocks), *notes])
+
+
+def _wrapped(lines: Sequence[str], width: int) -> list[str]:
+    return [row for line in lines
+            for row in textwrap.wrap(printable(line), width, subsequent_indent="  ",
+                                     break_long_words=False, break_on_hyphens=False)]  # fmt: skip
+
+
+def _shown(table: Table, cells: list[list[str]], width: int) -> int:
+    """How many columns: all that are needed, and as many optional ones as fit beside them."""
+    widths = _widths(table.columns, cells)
+    needed = len(widths) - table.optional
+    used = sum(widths[:needed]) + 2 * (needed - 1)
+    for count in range(needed, len(widths)):
+        used += 2 + widths[count]
+        if used > width:
+            return count
+    return len(widths)
 
 
 def _widths(columns: Sequence[str], cells: list[list[str]]) -> list[int]:
