@@ -68,10 +68,11 @@ def _tables(record: FusionReport) -> tuple[Table, ...]:
     sums = (sum(o.input_bytes for o in record.ops), sum(o.weight_bytes for o in record.ops),
             sum(o.output_bytes for o in record.ops))  # fmt: skip
     total = sum(macs) if len(macs) == len(record.ops) else None
-    tables = [Table(record.model, columns, rows, ("total", "", "", total, "", *sums))]
+    footer = ("total", "", "", total, "", *sums)
+    tables = [Table(record.model, columns, rows, footer, optional=4)]
     if record.rejected:
-        reasons = tuple((r.layers[0], _short(r.pattern), r.reason) for r in record.rejected)
-        tables.append(Table("not fused", ("layer", "pattern", "why"), reasons))
+        reasons = tuple((r.layers[0], r.reason, _short(r.pattern)) for r in record.rejected)
+        tables.append(Table("not fused", ("layer", "why", "pattern"), reasons, optional=1))
     if record.unknown:
         nodes = tuple((node,) for node in record.unknown)
         tables.append(Table("unknown shape: in no group", ("node",), nodes))

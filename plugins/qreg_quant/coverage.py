@@ -117,6 +117,7 @@ def _layers(record: Quantization) -> Table:
              "" if x.output_zero_point is None else x.output_zero_point, x.note)
             for x in record.layers
         ),
+        optional=5,
     )  # fmt: skip
 
 
