@@ -71,7 +71,7 @@ def install(environment: Environment, *wheels: Path) -> None:
 
 
 def network(folder: Path) -> None:
-    """A network with Softsign and Mish2 (of domain com.example), the two alone, and data."""
+    """A network with Softsign and Mish2 (of domain com.example), each alone, and data."""
     rng = np.random.default_rng(0)
 
     def constant(name: str, *shape: int) -> onnx.TensorProto:
@@ -103,7 +103,8 @@ def network(folder: Path) -> None:
         ],
         4,
     )
-    save("ops.onnx", [helper.make_node("Softsign", ["x"], ["t"], name="sign"), mish2("t", "y")], 6)
+    save("mish.onnx", [mish2("x", "t"), mish2("t", "y")], 6)
+    save("sign.onnx", [helper.make_node("Softsign", ["x"], ["y"], name="sign")], 6)
     np.savez(folder / "x.npz", x=rng.normal(size=(40, 6)).astype(np.float32))
 
 
@@ -155,8 +156,10 @@ def test_a_package_adds_ops_a_rule_and_an_accelerator_and_leaves_without_a_trace
     source = (tmp_path / "out" / "4-emit" / "net.c").read_text()
     assert "const float square = x * x;" in source
 
-    bits = environment.qreg("verify", "ops.onnx", "--data", "x.npz", cwd=tmp_path)
+    bits = environment.qreg("verify", "mish.onnx", "--data", "x.npz", cwd=tmp_path)
     assert bits.stdout.rstrip().splitlines()[-1] == "verify: 40/40 images bit-exact"
+    near = environment.qreg("verify", "sign.onnx", "--data", "x.npz", "--ulp", "1", cwd=tmp_path)
+    assert near.stdout.rstrip().splitlines()[-1].startswith("verify: 40/40 images within 1 ULP")
 
     environment.pip("uninstall", "--quiet", "--yes", "qreg-softsign")
     assert not [e for e in environment.listed()["entries"] if e["id"].startswith("softsign/")]

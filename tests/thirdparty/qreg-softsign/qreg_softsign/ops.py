@@ -28,6 +28,11 @@ def mish2(call: OpCall, inputs: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return ((x * x) / (np.float32(1) + np.abs(x)),)
 
 
-def elementwise(call: OpCall) -> dict[str, Any]:
-    """Both templates round after every operation, as the definitions do: exact."""
+def softsign_code(call: OpCall) -> dict[str, Any]:
+    """Other programs divide otherwise: rounded, not exact."""
+    return {"elements": call.output.elements}
+
+
+def mish2_code(call: OpCall) -> dict[str, Any]:
+    """The template rounds after every operation, as our reference does: exact."""
     return {"elements": call.output.elements, "exact": True}

@@ -45,13 +45,13 @@ def qreg_specs() -> tuple[Spec, ...]:
             name="softsign",
             targets=(SOFTSIGN,),
             template="qreg_softsign:softsign.c.j2",
-            context="qreg_softsign.ops:elementwise",
+            context="qreg_softsign.ops:softsign_code",
         ),
         CEmitterSpec(
             name="mish2",
             targets=(MISH2,),
             template="qreg_softsign:mish2.c.j2",
-            context="qreg_softsign.ops:elementwise",
+            context="qreg_softsign.ops:mish2_code",
         ),
         FusionPatternSpec(name="gemm_softsign", chain=(("onnx.Gemm",), (SOFTSIGN,))),
         QuantRuleSpec(
