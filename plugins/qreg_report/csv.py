@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from qreg.records import Table
+from qreg_report.cells import printable
 
 
 def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
@@ -15,6 +16,7 @@ def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(table.columns)
-        writer.writerows(table.rows)
+        writer.writerows([printable(c) if isinstance(c, str) else c for c in row]
+                         for row in table.rows)  # fmt: skip
         blocks.append(text.getvalue())
     return "\n".join(blocks).rstrip("\n")
