@@ -62,8 +62,10 @@ def _distance(
 ) -> Array:
     inputs = [replaced if i == index else v for i, v in enumerate(given)]
     result = evaluate(call, inputs)[0]
+    found: Array
     if is_integer(value):
-        return (result != value).astype(np.float32)
-    with np.errstate(invalid="ignore"):  # infinities: the distance is not a number, so not 0
-        found: Array = np.abs(result - value)
+        found = np.not_equal(result, value).astype(np.float32)
+    else:
+        with np.errstate(invalid="ignore"):  # infinities: the distance is not a number, so not 0
+            found = np.abs(result - value)
     return found

@@ -25,7 +25,13 @@ def qreg_specs() -> tuple[Spec, ...]:
         ),
         ShortcutHandlerSpec(
             name="pool",
-            targets=("onnx.AveragePool", "onnx.MaxPool", "onnx.GlobalAveragePool", "com.microsoft.QLinearAveragePool", "com.microsoft.QLinearGlobalAveragePool"),
+            targets=(
+                "onnx.AveragePool",
+                "onnx.MaxPool",
+                "onnx.GlobalAveragePool",
+                "com.microsoft.QLinearAveragePool",
+                "com.microsoft.QLinearGlobalAveragePool",
+            ),
             summary="known where the whole window is known",
             propagate="qreg_channels.window:propagate",
         ),
