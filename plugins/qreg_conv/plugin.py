@@ -32,7 +32,7 @@ def qreg_specs() -> tuple[Spec, ...]:
             name="conv_float",
             targets=("onnx.Conv",),
             dtypes=("float32",),
-            summary="float convolution, two spatial dimensions",
+            summary="float convolution over one or two spatial axes",
             template="qreg_c:conv_float.c.j2",
             context="qreg_conv.emit:conv_float",
         ),

@@ -114,7 +114,8 @@ def _emitter(
         known = f"{other.id} writes {dtypes} from operator set {other.spec.since}"
     raise QregError(
         f"{place}: registry c_emitters has no entry for it and target {target!r} ({known}). "
-        "Nothing is written. A plugin adds one: `qreg new-plugin NAME` makes it, CEmitterSpec declares it"
+        "Nothing is written. A plugin adds one: `qreg new-plugin NAME` makes it, CEmitterSpec "
+        "declares it"
     )
 
 

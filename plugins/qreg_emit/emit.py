@@ -103,7 +103,7 @@ def _tables(record: Emission, report: bool) -> tuple[Table, ...]:
     )
     columns = ("layer", "emitter", "function", "constants", "exact")
     footer = ("total", "", "", record.weight_bytes, "")
-    layers = Table(f"C of {record.name}", columns, rows, footer)
+    layers = Table(f"C of {record.name}", columns, rows, footer, optional=1)
     return (layers, _arena(record)) if report else (layers,)
 
 

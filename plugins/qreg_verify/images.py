@@ -88,7 +88,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     except FileNotFoundError as exc:
         raise QregError(f"{path}: no such file") from exc
     except (OSError, ValueError, BadZipFile, AttributeError) as exc:
-        raise QregError(f"{path}: is no .npz file of plain arrays: {exc}") from exc
+        raise QregError(f"{path}: is no .npz file of plain arrays") from exc
 
 
 def _batch(path: Path, tensor: Tensor, array: Array) -> int:

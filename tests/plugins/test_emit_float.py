@@ -76,7 +76,8 @@ def _pools(generator: np.random.Generator, dilated: bool) -> list[Node]:
     forms = [
         ((1, 2, 8, 9), {"kernel_shape": [2, 3], "strides": [2, 2]}),
         ((2, 2, 7, 6), {"kernel_shape": [3, 3], "pads": [1, 0, 1, 2]}),
-        ((1, 2, 7, 10), {"kernel_shape": [3, 3], "strides": [2, 3], "pads": [1] * 4, "ceil_mode": 1}),
+        ((1, 2, 7, 10), {"kernel_shape": [3, 3], "strides": [2, 3], "pads": [1] * 4,
+                          "ceil_mode": 1}),
         ((1, 2, 8, 8), {"kernel_shape": [2, 4], "auto_pad": "SAME_UPPER"}),
         ((1, 2, 8, 8), {"kernel_shape": [2, 4], "auto_pad": "SAME_LOWER", "strides": [2, 1]}),
         ((1, 3, 11), {"kernel_shape": [3], "strides": [2], "pads": [1, 1]}),

@@ -66,7 +66,8 @@ def test_convolutions(pair: str, tmp_path: Path) -> None:
             channels = (weight[0],) if per_channel else ()
             inputs = [
                 draw.tensor(a, *x), draw.tie_scale(), draw.zero(a),
-                Constant(draw.tensor(w, *weight)), draw.scales(*channels), draw.weight_zero(w, *channels), const(0.5), draw.zero(a),
+                Constant(draw.tensor(w, *weight)), draw.scales(*channels),
+                draw.weight_zero(w, *channels), const(0.5), draw.zero(a),
             ]  # fmt: skip
             if per_channel:
                 inputs.append(const(draw.generator.integers(-9999, 9999, weight[0]), np.int32))

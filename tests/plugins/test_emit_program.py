@@ -81,8 +81,8 @@ SHARING: dict[str, tuple[list[onnx.NodeProto], list[str], dict[str, Array]]] = {
     "a value added to its own relu": (
         [RELU, node("Add", ["y", "x"], ["z"]), node("Add", ["z", "z"], ["w"])], ["w"], {}),
     "a relu of a value that is read later": (
-        [node("Add", ["x", "x"], ["v"]), node("Relu", ["v"], ["r"]), node("Add", ["r", "v"], ["w"])],
-        ["w"], {}),
+        [node("Add", ["x", "x"], ["v"]), node("Relu", ["v"], ["r"]),
+         node("Add", ["r", "v"], ["w"])], ["w"], {}),
 }  # fmt: skip
 
 
