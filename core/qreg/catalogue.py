@@ -45,6 +45,30 @@ class Entry(Generic[S_co]):
     def id(self) -> str:
         return f"{self.plugin}/{self.spec.name}"
 
+    def call(self, name: str, *arguments: Any, about: str = "") -> Any:
+        """What the callable in field ``name`` gives. Its faults are told with whose they are.
+
+        ``about`` is the place, for example ``node 'conv1' (onnx.Conv)``. QregError passes as it is.
+        """
+        place = f"{about}: " if about else ""
+        whose = f"{self.spec.registry} {self.id} ({self.distribution} {self.version})"
+        try:
+            function = getattr(self.spec, name).load()
+        except QregError as exc:
+            cure = f"; {self.spec.needs}" if self.spec.needs else ""
+            raise QregError(f"{place}{whose}: {exc}{cure}") from exc
+        try:
+            return function(*arguments)
+        except QregError:
+            raise
+        except Exception as exc:
+            if os.environ.get("QREG_TRACEBACK"):
+                raise
+            raise QregError(
+                f"{place}{whose} failed: {cause_of(exc)}; that is a fault of the plugin "
+                "(QREG_TRACEBACK=1 shows where)"
+            ) from exc
+
 
 @frozen
 class Broken:

@@ -26,8 +26,10 @@ class Ref:
         module, _, name = self.path.partition(":")
         try:
             return attrgetter(name)(import_module(module))
-        except (ImportError, AttributeError) as exc:
-            raise QregError(f"{self.path} cannot be loaded: {exc}") from exc
+        except (Exception, SystemExit) as exc:  # importing runs third-party code
+            known = isinstance(exc, (ImportError, AttributeError))
+            cause = str(exc) if known else f"{type(exc).__name__}: {exc}"
+            raise QregError(f"{self.path} cannot be loaded: {cause}") from exc
 
 
 def call(arguments: int | None, contract: str) -> dict[str, object]:
