@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qreg.catalogue import Catalogue, Entry, discover, hint
 from qreg.errors import QregError
-from qreg.run import Context, Events, Folder, Outcome, run_step, save_model, scratch_folder
+from qreg.run import Context, Events, Folder, Outcome, save_model, scratch_folder, to_json
 from qreg.specs import FrontendSpec, StepSpec
 from qreg.structure import structure
 
@@ -25,10 +25,10 @@ def function(name: str) -> Callable[..., Any]:
         return load
     if name.startswith("_"):
         raise AttributeError(name)
-    steps = {e.spec.name.replace("-", "_"): e for e in catalogue().of(StepSpec)}
+    steps = {e.spec.name.replace("-", "_"): e.spec.name for e in catalogue().of(StepSpec)}
     if name not in steps:
         raise AttributeError(f"qreg has no {name!r}{hint(name, [*steps, 'load'])}")
-    return _step_function(steps[name])
+    return _step_function(catalogue().find(StepSpec, steps[name]))
 
 
 @cache
@@ -50,12 +50,7 @@ def load_model(
     source: Any, shapes: Shapes, catalogue: Catalogue, frontend: Entry[FrontendSpec] | None = None
 ) -> "ir.Model":
     entry = frontend or _frontend_for(source, catalogue)
-    try:
-        read = entry.spec.load.load()
-    except QregError as exc:
-        cure = f"; {entry.spec.needs}" if entry.spec.needs else ""
-        raise QregError(f"frontend {entry.id}: {exc}{cure}") from exc
-    model: ir.Model = read(source, shapes, catalogue)
+    model: ir.Model = entry.call("load", source, shapes, catalogue, about=str(source)[:200])
     return model
 
 
@@ -75,9 +70,11 @@ def run_command(
             catalogue=catalogue, model=model, name=short_name(source), source=source,
             folder=kept, events=events, step=entry.id,
         )  # fmt: skip
-        outcome = run_step(entry, params, context)
+        outcome: Outcome = entry.call("run", context, params)
         if outcome.model is not None:
             save_model(outcome.model, kept, f"{context.name}-{entry.spec.name}.onnx")
+        if folder:
+            kept.write(f"{entry.spec.name}.json", to_json(outcome.record))
         return outcome
 
 
@@ -90,7 +87,7 @@ def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
     if isinstance(source, (str, Path)):
         names = [str(source)]
     else:
-        names = [f"object:{c.__module__}.{c.__qualname__}" for c in inspect.getmro(type(source))]
+        names = [f"object {c.__module__}.{c.__qualname__}" for c in inspect.getmro(type(source))]
     for name in names:
         entry = catalogue.choose(FrontendSpec, name)
         if entry is not None:
@@ -101,13 +98,19 @@ def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
 
 def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
     def call(
-        source: Any, *, shape: Shapes | None = None, out: str | Path = "", **params: Any
+        source: Any,
+        *,
+        shape: Shapes | None = None,
+        pins: Mapping[str, Sequence[str]] | None = None,
+        out: str | Path = "",
+        **params: Any,
     ) -> Any:
-        typed = structure(params, entry.spec.params.load(), catalogue(), Path())
-        model = source if _is_model(source) else load(source, shape)
+        found = catalogue().pinned(pins or {})
+        typed = structure(params, entry.spec.params.load(), found, Path())
+        model = load_model(source, shape or {}, found)
         text = str(source) if isinstance(source, (str, Path)) else type(source).__name__
         folder = Path(out) if out else None
-        outcome = run_command(entry, model, text, typed, catalogue(), Events([]), folder)
+        outcome = run_command(entry, model, text, typed, found, Events([]), folder)
         if outcome.failed:
             raise QregError(outcome.failed)
         return outcome.record
@@ -115,9 +118,3 @@ def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
     call.__name__ = entry.spec.name.replace("-", "_")
     call.__doc__ = f"{entry.spec.summary} (step {entry.id}); ``out`` keeps its files."
     return call
-
-
-def _is_model(source: Any) -> bool:
-    import onnx_ir as ir  # noqa: PLC0415  the core must start without it
-
-    return isinstance(source, ir.Model)

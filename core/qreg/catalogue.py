@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
@@ -14,7 +14,7 @@ from pluggy import PluginManager
 
 from qreg import __version__, hooks
 from qreg.errors import QregError
-from qreg.specs import API, REGISTRIES, RegistrySpec, Spec
+from qreg.specs import API, OWN, RegistrySpec, Spec
 
 if sys.version_info >= (3, 12):
     from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -59,7 +59,7 @@ class Entry(Generic[S_co]):
             raise QregError(f"{place}{whose}: {exc}{cure}") from exc
         try:
             return function(*arguments)
-        except QregError:
+        except (QregError, OSError):  # a full disk or a closed pipe is no fault of the plugin
             raise
         except Exception as exc:
             if os.environ.get("QREG_TRACEBACK"):
@@ -86,7 +86,7 @@ class Catalogue:
 
     entries: tuple[Entry[Spec], ...] = ()
     broken: tuple[Broken, ...] = ()
-    pins: Mapping[str, str] = field(factory=dict)  # target -> id
+    pins: Mapping[str, Sequence[str]] = field(factory=dict)  # target -> ids
     listeners: tuple[Any, ...] = ()  # plugin modules with event hooks
     load_ms: Mapping[str, float] = field(factory=dict)  # plugin -> time its module took
 
@@ -116,14 +116,21 @@ class Catalogue:
         ``isa={...}`` those whose ``isa`` is a subset. A pin decides; else the most specific
         target, the most required ISA features, the latest ``since``; else ``overrides``.
         """
-        claims = [
-            (rank_of(e.spec, target), e)
-            for e in self.of(kind)
-            if (opset is None or e.spec.since <= opset) and _accepted(e.spec, accepts)
-        ]
-        return _settle([c for c in claims if c[0] > NONE], target, self.pins.get(target))
+        named = self.pins.get(target, ())
+        claims = [e for e in self.of(kind) if rank_of(e.spec, target) > NONE]
+        able = [e for e in claims if (opset is None or e.spec.since <= opset)
+                and _accepted(e.spec, accepts)]  # fmt: skip
+        pinned = [e for e in able if e.id in named]
+        unable = [e for e in claims if e.id in named and e not in able]
+        if unable and not pinned:
+            given = {"operator set": opset, **accepts}
+            raise QregError(
+                f"[pin] {target!r} = {unable[0].id!r} does not serve it with "
+                + ", ".join(f"{k} {v if v else 'none'}" for k, v in given.items())
+            )
+        return _settle(pinned or able, target)
 
-    def pinned(self, pins: Mapping[str, str]) -> "Catalogue":
+    def pinned(self, pins: Mapping[str, Sequence[str]]) -> "Catalogue":
         """The same with ``pins`` in force."""
         return evolve(self, pins=dict(pins))
 
@@ -139,37 +146,42 @@ def discover() -> Catalogue:
 
     ``QREG_PLUGINS=conv,quant`` restricts discovery to the plugins named.
     """
-    core = tuple(Entry("core", "qreg", __version__, "qreg.specs", spec) for spec in REGISTRIES)
-    wanted = {name for name in os.environ.get("QREG_PLUGINS", "").split(",") if name}
-    points = sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
-    entries: list[Entry[Spec]] = list(core)
+    entries = [Entry("core", "qreg", __version__, "qreg.specs", spec) for spec in OWN]
     broken: list[Broken] = []
-    listeners: list[ModuleType] = []
+    listeners: dict[str, ModuleType] = {}
     load_ms: dict[str, float] = {}
     manager = PluginManager("qreg")
     manager.add_hookspecs(hooks)
-    for point in points:
-        if wanted and point.name not in wanted:
-            continue
-        name, version = _distribution(point)
+    points = sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value))
+    for point in _wanted(points):
+        name = version = "?"
         rivals = [p for p in points if p.name == point.name]
         begin = time.perf_counter()
         try:
+            name, version = _distribution(point)
             if len(rivals) > 1:
                 names = " and ".join(_distribution(p)[0] for p in rivals)
                 raise QregError(
                     f"the plugin name is taken by {names}: uninstall one or rename its entry point"
                 )
             module, specs = load_plugin(point, manager)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001  third-party code may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001  third-party code may raise anything, or exit
             broken.append(Broken(point.name, name, version, cause_of(exc)))
         else:
             entries += [Entry(point.name, name, version, module.__name__, s) for s in specs]
-            listeners.append(module)
+            listeners[point.name] = module
         load_ms[point.name] = (time.perf_counter() - begin) * 1e3
-    return _without_undeclared(
-        Catalogue(tuple(entries), tuple(broken), {}, tuple(listeners), load_ms)
-    )
+    return _without_undeclared(entries, broken, listeners, load_ms)
+
+
+def _wanted(points: list[EntryPoint]) -> list[EntryPoint]:
+    named = {n.strip() for n in os.environ.get("QREG_PLUGINS", "").split(",") if n.strip()}
+    known = {p.name for p in points}
+    for name in sorted(named - known):
+        raise QregError(f"QREG_PLUGINS: no plugin {name!r} is installed{hint(name, known)}")
+    return [p for p in points if not named or p.name in named]
 
 
 def load_plugin(point: EntryPoint, manager: PluginManager) -> "tuple[ModuleType, tuple[Spec, ...]]":
@@ -233,24 +245,29 @@ def _accepted(spec: Spec, accepts: Mapping[str, Any]) -> bool:
     return True
 
 
-def _settle(claims: list[tuple[int, Entry[S]]], target: str, pin: str | None) -> Entry[S] | None:
-    pinned = [e for _, e in claims if e.id == pin]
-    if pinned:
-        return pinned[0]
+def _settle(claims: list[Entry[S]], target: str) -> Entry[S] | None:
     if not claims:
         return None
-    keys = [(r, len(getattr(e.spec, "isa", ())), e.spec.since) for r, e in claims]
-    best = [e for key, (_, e) in zip(keys, claims, strict=True) if key == max(keys)]
+    keys = [
+        (rank_of(e.spec, target), len(getattr(e.spec, "isa", ())), e.spec.since) for e in claims
+    ]
+    best = [e for key, e in zip(keys, claims, strict=True) if key == max(keys)]
+    return undisputed(best, target)
+
+
+def undisputed(best: Sequence[Entry[S]], target: str) -> Entry[S]:
+    """The one of equal claims that ``overrides`` the others; else an error that names the cure."""
     replaced = {old for e in best for old in e.spec.overrides}
-    best = [e for e in best if e.id not in replaced] or best
-    if len(best) > 1:
-        registry = best[0].spec.registry
-        listing = "".join(f"\n  {e.id:<24}{e.distribution} {e.version}" for e in best)
+    left = [e for e in best if e.id not in replaced] or best
+    if len(left) > 1:
+        registry = left[0].spec.registry
+        listing = "".join(f"\n  {e.id:<24}{e.distribution} {e.version}" for e in left)
         raise QregError(
-            f"{len(best)} {registry} claim {target}:{listing}\n"
-            f'choose one in the pipeline:\n  [pin]\n  "{target}" = "{best[0].id}"'
+            f"{len(left)} {registry} claim {target}:{listing}\n"
+            f'choose one in the pipeline:\n  [pin]\n  "{target}" = "{left[0].id}"\n'
+            f"or on the command line: --pin {target}={left[0].id}"
         )
-    return best[0]
+    return left[0]
 
 
 @cache  # parsing a distribution's metadata takes longer than loading its plugins
@@ -265,17 +282,20 @@ def _distribution(point: EntryPoint) -> tuple[str, str]:
     return _name_and_version(point.dist)  # type: ignore[arg-type]  # its protocol lacks __hash__
 
 
-def _without_undeclared(catalogue: Catalogue) -> Catalogue:
-    """Plugins that use a registry nobody declares are broken too."""
-    declared = {e.spec.name for e in catalogue.of(RegistrySpec)}
-    lost = {e.plugin: e for e in catalogue.entries if e.spec.registry not in declared}
-    broken = [
-        Broken(e.plugin, e.distribution, e.version,
-               f"{e.spec.name!r} is for registry {e.spec.registry!r}, which no plugin declares")
-        for e in lost.values()
-    ]  # fmt: skip
-    return evolve(
-        catalogue,
-        entries=tuple(e for e in catalogue.entries if e.plugin not in lost),
-        broken=(*catalogue.broken, *broken),
-    )
+def _without_undeclared(
+    entries: list[Entry[Spec]],
+    broken: list[Broken],
+    listeners: "dict[str, ModuleType]",
+    load_ms: dict[str, float],
+) -> Catalogue:
+    """Plugins that use a registry nobody declares are broken too, and so who relies on theirs."""
+    while True:
+        declared = {e.spec.name for e in entries if isinstance(e.spec, RegistrySpec)}
+        lost = {e.plugin: e for e in entries if e.spec.registry not in declared}
+        if not lost:
+            return Catalogue(tuple(entries), tuple(broken), {}, tuple(listeners.values()), load_ms)
+        for plugin, e in lost.items():
+            cause = f"{e.spec.name!r} is for registry {e.spec.registry!r}, which no plugin declares"
+            broken.append(Broken(plugin, e.distribution, e.version, cause))
+            listeners.pop(plugin, None)
+        entries = [e for e in entries if e.plugin not in lost]

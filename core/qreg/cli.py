@@ -3,22 +3,24 @@
 import argparse
 import json
 import os
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from qreg import __version__
 from qreg.catalogue import Catalogue, Entry, discover, hint
-from qreg.errors import Mistakes, QregError
+from qreg.errors import DONE, FAILED, USAGE, Mistakes, QregError
 from qreg.specs import CommandSpec, RegistrySpec, Spec, StepSpec
-
-DONE, FAILED = 0, 1  # argparse exits with 2 for wrong usage
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns 0 done, 1 the user's mistake or a failed check, 2 usage."""
     try:
-        return _main(sys.argv[1:] if argv is None else argv)
+        code = _main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
     except Mistakes as exc:  # lines an editor can jump to, so without our name in front
         print(exc, file=sys.stderr)
         return FAILED
@@ -27,6 +29,10 @@ def main(argv: list[str] | None = None) -> int:
         return FAILED
     except BrokenPipeError:  # ``qreg list | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as exc:  # output that cannot be written: a full disk, a closed terminal
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"qreg: {exc.filename or 'output'}: {exc.strerror or exc}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("qreg: interrupted", file=sys.stderr)
@@ -38,14 +44,15 @@ def _main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="qreg", description="From a trained network to a chip.")
     parser.add_argument("--version", action="version", version=f"qreg {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
-    _own_commands(commands)
     chosen = next((a for a in argv if not a.startswith("-")), "")
-    for entry in (*catalogue.of(CommandSpec), *catalogue.of(StepSpec)):
-        name = entry.spec.name if entry.spec.name not in commands.choices else entry.id
+    entries = [*catalogue.of(CommandSpec), *catalogue.of(StepSpec)]
+    names = [e.spec.name for e in entries]
+    for entry in entries:
+        name = entry.spec.name if names.count(entry.spec.name) == 1 else entry.id
         sub = commands.add_parser(name, help=entry.spec.summary, description=entry.spec.summary)
         if name == chosen and isinstance(entry.spec, CommandSpec):
-            entry.spec.configure.load()(sub)
-            sub.set_defaults(run=entry.spec.run.load())
+            entry.call("configure", sub)
+            sub.set_defaults(run=lambda a, c, e=entry: e.call("run", a, c))
         elif name == chosen:
             from qreg.command import add_step_options, run_step_command
 
@@ -56,23 +63,15 @@ def _main(argv: list[str]) -> int:
     return code
 
 
-def _own_commands(commands: Any) -> None:
-    lister = commands.add_parser("list", help="show what every registry holds")
-    lister.add_argument("registry", nargs="?", help="only this registry")
-    lister.add_argument("-v", "--verbose", action="store_true", help="with summaries and timings")
-    lister.add_argument("--json", action="store_true", help="for programs")
-    lister.set_defaults(run=show_list)
-    checker = commands.add_parser("check", help="report every mistake in a pipeline, or in plugins")
-    checker.add_argument("pipeline", type=Path, nargs="?")
-    checker.add_argument(
-        "--plugins", action="store_true", help="import everything that is declared"
-    )
-    checker.set_defaults(run=check)
-    runner = commands.add_parser("run", help="run a pipeline")
-    runner.add_argument("pipeline", type=Path)
-    runner.add_argument("--out", type=Path, help="folder for the results")
-    runner.add_argument("--json", action="store_true", help="print every step's result as JSON")
-    runner.set_defaults(run=run)
+def list_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("registry", nargs="?", help="only this registry")
+    parser.add_argument("-v", "--verbose", action="store_true", help="with summaries and timings")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", type=Path, nargs="?")
+    parser.add_argument("--plugins", action="store_true", help="import everything that is declared")
 
 
 def show_list(args: argparse.Namespace, catalogue: Catalogue) -> int:
@@ -86,9 +85,12 @@ def show_list(args: argparse.Namespace, catalogue: Catalogue) -> int:
             {"plugin": b.plugin, "distribution": b.distribution, "version": b.version,
              "cause": b.cause} for b in catalogue.broken]}, indent=2))  # fmt: skip
         return DONE
-    rows = [(e.spec.registry, e.id, " ".join(e.spec.targets), f"{e.distribution} {e.version}",
-             e.spec.summary) for e in shown]  # fmt: skip
-    _print_columns([row if args.verbose else row[:4] for row in rows])
+    for registry in dict.fromkeys(e.spec.registry for e in shown):
+        print(registry)
+        rows = [(f"  {e.id}", f"{e.distribution} {e.version}", " ".join(e.spec.targets),
+                 *([e.spec.summary] if args.verbose else []))
+                for e in shown if e.spec.registry == registry]  # fmt: skip
+        _print_columns(rows)
     _print_columns([("broken", b.plugin, f"{b.distribution} {b.version}: {b.cause}")
                     for b in catalogue.broken])  # fmt: skip
     if args.verbose:
@@ -98,10 +100,11 @@ def show_list(args: argparse.Namespace, catalogue: Catalogue) -> int:
 
 def check(args: argparse.Namespace, catalogue: Catalogue) -> int:
     from qreg.pipeline import read_pipeline
-    from qreg.testing import faults_of
+    from qreg.testing import faults_of, not_installed
 
     if args.pipeline is None and not args.plugins:
-        raise QregError("check what? name a pipeline, or give --plugins")
+        print("qreg: check what? name a pipeline, or give --plugins", file=sys.stderr)
+        return USAGE
     faults = [f"broken: {b.plugin} ({b.distribution} {b.version}): {b.cause}"
               for b in catalogue.broken if args.plugins]  # fmt: skip
     if args.plugins:
@@ -109,17 +112,14 @@ def check(args: argparse.Namespace, catalogue: Catalogue) -> int:
     if faults:
         raise QregError("\n".join(faults))
     if args.pipeline:
-        pipeline = read_pipeline(args.pipeline, catalogue)
-        print(f"{args.pipeline}: {len(pipeline.step)} steps, no mistakes")
-    else:
+        steps = len(read_pipeline(args.pipeline, catalogue).step)
+        print(f"{args.pipeline}: {steps} step{'' if steps == 1 else 's'}, no mistakes")
+    if args.plugins:
+        for e in catalogue.entries:
+            if e.spec.needs and not_installed(e):
+                print(f"{e.spec.registry} {e.id}: not usable here: {e.spec.needs}")
         print(f"{len(catalogue.entries)} entries, no faults")
     return DONE
-
-
-def run(args: argparse.Namespace, catalogue: Catalogue) -> int:
-    from qreg.command import run_file
-
-    return run_file(args, catalogue)
 
 
 def _as_json(entry: Entry[Spec]) -> dict[str, Any]:
@@ -129,6 +129,15 @@ def _as_json(entry: Entry[Spec]) -> dict[str, Any]:
 
 
 def _print_columns(rows: list[tuple[str, ...]]) -> None:
+    """Two aligned columns; the others follow, in lines of their own where they need the room."""
+    width = shutil.get_terminal_size((120, 24)).columns
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
+        head = "  ".join(map(str.ljust, row[:2], widths))
+        room = max(width - len(head) - 2, 24)
+        rest = [
+            part for text in row[2:] for part in textwrap.wrap(text, room, break_long_words=False)
+        ]
+        indent = " " * len(head) if width - len(head) >= 26 else " " * 4
+        lines = [f"{head}  {rest[0]}" if rest else head, *(f"{indent}  {t}" for t in rest[1:])]
+        print("\n".join(line.rstrip() for line in lines))

@@ -3,7 +3,6 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace, UnionType
@@ -13,20 +12,11 @@ from attrs import NOTHING, fields, frozen, resolve_types
 
 from qreg.api import load_model, run_command, short_name
 from qreg.catalogue import Catalogue, Entry
-from qreg.cli import DONE, FAILED
-from qreg.errors import QregError, StructureError, key_path
-from qreg.pipeline import read_pipeline
-from qreg.run import (
-    Context,
-    Events,
-    Folder,
-    Outcome,
-    claim_folder,
-    run_pipeline,
-    to_json,
-)
+from qreg.errors import DONE, FAILED, QregError, StructureError, key_path
+from qreg.pipeline import read_pipeline, wrong_pin
+from qreg.run import Context, Events, Outcome, run_folder, run_pipeline, sha256, to_json
 from qreg.specs import RendererSpec, StepSpec
-from qreg.structure import Use, structure
+from qreg.structure import Ids, Use, structure
 
 RECORDED = ("qreg", "onnx", "onnx-ir", "onnxruntime", "numpy")  # versions kept with a run
 
@@ -36,6 +26,7 @@ class Options:
     """What every step's command takes beside the step's parameters."""
 
     shape: dict[str, tuple[int, ...]]
+    pin: dict[str, Ids]
 
 
 def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) -> None:
@@ -45,6 +36,8 @@ def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) ->
     )
     parser.add_argument("--shape", action="append", default=[], metavar="INPUT=SIZES",
                         help="sizes of an input: x=1,3,32,32")  # fmt: skip
+    parser.add_argument("--pin", action="append", default=[], metavar="TARGET=ID",
+                        help="which entry serves a target that several claim")  # fmt: skip
     for attribute in fields(resolve_types(entry.spec.params.load())):
         kind = _required(attribute.type)
         if _is_table(kind):
@@ -71,10 +64,12 @@ def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
              if (v := getattr(args, _dest(a.name), None)) is not None}  # fmt: skip
     try:
         params = structure(given, kind, catalogue, Path())
-        options = structure({"shape": _shapes(args.shape)}, Options, catalogue, Path())
+        common = {"shape": _shapes(args.shape), "pin": _pins(args.pin, catalogue)}
+        options = structure(common, Options, catalogue, Path())
     except StructureError as exc:
         told = (f"--{key_path(path).replace('_', '-')}: {what}" for path, what in exc.problems)
         raise QregError("\n".join(told)) from exc
+    catalogue = catalogue.pinned(options.pin)
     model = load_model(args.source, options.shape, catalogue)
     folder = args.out
     if folder is None and entry.spec.writes:
@@ -85,10 +80,16 @@ def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
     if args.json:
         print(to_json(outcome.record), end="")
     else:
-        _show(outcome, "csv" if args.csv else "terminal", catalogue)
+        show(outcome, "csv" if args.csv else "terminal", catalogue)
     if folder is not None:
         print(f"qreg: files in {folder}", file=sys.stderr)
     return _verdict([outcome], events)
+
+
+def run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", type=Path)
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--json", action="store_true", help="print every step's result as JSON")
 
 
 def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
@@ -101,29 +102,31 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
     model = load_model(path, pipeline.model.shape, catalogue, pipeline.model.frontend)
     named = base / pipeline.run.folder if pipeline.run.folder else None
     folder = args.out or named or Path("qreg-runs") / args.pipeline.stem
-    claim_folder(folder)
-
-    def show(outcome: Outcome) -> None:
-        _show(outcome, "terminal", catalogue)
-
-    shown = [] if args.json else [SimpleNamespace(qreg_step_finished=show)]
-    events = Events([*catalogue.listeners, *shown])
-    context = Context(
-        catalogue=catalogue, model=model, name=short_name(source), source=source,
-        folder=Folder(folder, events), events=events,
-    )  # fmt: skip
     header = {"pipeline": args.pipeline.name, "source": source, "pin": pipeline.pin,
+              "sha256": sha256(Path(path)) if Path(path).is_file() else None,
               "versions": {name: version(name) for name in RECORDED}}  # fmt: skip
-    outcomes = run_pipeline(pipeline.step, context, header)
+
+    def show_step(outcome: Outcome) -> None:
+        show(outcome, "terminal", catalogue)
+
+    shown = [] if args.json else [SimpleNamespace(qreg_step_finished=show_step)]
+    events = Events([*catalogue.listeners, *shown])
+    with run_folder(folder, events) as kept:
+        context = Context(
+            catalogue=catalogue, model=model, name=short_name(source), source=source,
+            folder=kept, events=events,
+        )  # fmt: skip
+        outcomes = run_pipeline(pipeline.step, context, header)
     if args.json:
         print(to_json([{"use": step, "result": o.record} for step, o in outcomes]), end="")
     return _verdict([o for _, o in outcomes], events)
 
 
-def _show(outcome: Outcome, style: str, catalogue: Catalogue) -> None:
-    render: Callable[..., str] = catalogue.find(RendererSpec, style).spec.render.load()
+def show(outcome: Outcome, style: str, catalogue: Catalogue) -> None:
+    """Print an outcome with the report plugin's renderer of that name."""
+    renderer = catalogue.find(RendererSpec, f"report/{style}")
     width = shutil.get_terminal_size((100, 24)).columns
-    print(render(outcome.tables, outcome.lines, width), flush=True)
+    print(renderer.call("render", outcome.tables, outcome.lines, width), flush=True)
 
 
 def _verdict(outcomes: list[Outcome], events: Events) -> int:
@@ -170,4 +173,15 @@ def _shapes(options: list[str]) -> dict[str, Any]:
         if not equals:
             raise QregError(f"--shape {option}: write INPUT=SIZES, for example x=1,3,32,32")
         found[name] = _value(tuple[int, ...], sizes)
+    return found
+
+
+def _pins(options: list[str], catalogue: Catalogue) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for option in options:
+        target, equals, wanted = option.partition("=")
+        what = wrong_pin(target, wanted, catalogue) if equals else "write TARGET=ID"
+        if what:
+            raise QregError(f"--pin {option}: {what}")
+        found.setdefault(target, []).append(wanted)
     return found

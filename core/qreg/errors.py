@@ -1,5 +1,7 @@
 """The one exception family a user sees."""
 
+DONE, FAILED, USAGE = 0, 1, 2  # exit codes
+
 
 class QregError(Exception):
     """A mistake the user can cure; its text is the whole message: place, finding, cure."""

@@ -46,12 +46,13 @@ class _Scanner:
         return self.at < len(self.text)
 
     def _header(self) -> Path:
-        array = self.text.startswith("[[", self.at)
+        begin, array = self.at, self.text.startswith("[[", self.at)
         self.at += 2 if array else 1
         path: Path = ()
         keys = list(self._keys())
         for depth, key in enumerate(keys):
             path = (*path, key)
+            self.found.setdefault(path, begin)
             last = depth == len(keys) - 1
             if last and array:
                 self.counts[path] = self.counts.get(path, 0) + 1

@@ -11,7 +11,7 @@ from qreg.catalogue import Catalogue, Entry, hint, rank_of
 from qreg.errors import Mistakes, QregError, StructureError, key_path
 from qreg.lines import key_lines
 from qreg.specs import FrontendSpec, StepSpec
-from qreg.structure import Problem, Use, structure
+from qreg.structure import Ids, Problem, Use, structure
 
 
 @frozen(kw_only=True)
@@ -39,8 +39,9 @@ class RunTable:
 class Pipeline:
     model: ModelTable = field(metadata={"doc": "the network"})
     run: RunTable = field(factory=RunTable, metadata={"doc": "the run"})
-    pin: dict[str, str] = field(
-        factory=dict, metadata={"doc": "which entry serves a target that several claim"}
+    pin: dict[str, Ids] = field(
+        factory=dict,
+        metadata={"doc": "which entry serves a target that several claim; a list: per registry"},
     )
     step: tuple[Use[StepSpec], ...] = field(
         validator=min_len(1), metadata={"doc": "what to do, in order"}
@@ -69,6 +70,8 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
         raise QregError(f"{path}: cannot be read: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:
         raise QregError(f"{path}: is not UTF-8 text (byte {exc.start})") from exc
+    except RecursionError as exc:
+        raise Mistakes(f"{path}:1: is nested too deeply to be read") from exc
     except tomllib.TOMLDecodeError as exc:
         what, _, where = str(exc).partition(" (at ")
         line = where.partition("line ")[2].partition(",")[0]
@@ -88,15 +91,22 @@ def located(path: Path, text: str, found: list[Problem]) -> str:
 def _wrong_pins(table: dict[str, Any], catalogue: Catalogue) -> list[Problem]:
     pins = table.get("pin")
     found: list[Problem] = []
-    for target, wanted in pins.items() if isinstance(pins, dict) else ():
-        entries = [e for e in catalogue.entries if e.id == wanted]
-        if isinstance(wanted, str) and not entries:
-            ids = {e.id for e in catalogue.entries}
-            found.append((("pin", target), f"no entry {wanted!r}{hint(wanted, ids)}"))
-        elif entries and not any(rank_of(e.spec, target) for e in entries):
-            claimed = ", ".join(sorted({t for e in entries for t in e.spec.targets})) or "nothing"
-            found.append((("pin", target), f"{wanted!r} does not claim it; it claims {claimed}"))
+    for target, value in pins.items() if isinstance(pins, dict) else ():
+        for wanted in value if isinstance(value, list) else [value]:
+            if isinstance(wanted, str) and (what := wrong_pin(target, wanted, catalogue)):
+                found.append((("pin", target), what))
     return found
+
+
+def wrong_pin(target: str, wanted: str, catalogue: Catalogue) -> str:
+    """What is wrong with a pin; empty where nothing is."""
+    entries = [e for e in catalogue.entries if e.id == wanted]
+    if not entries:
+        return f"no entry {wanted!r}{hint(wanted, {e.id for e in catalogue.entries})}"
+    if any(rank_of(e.spec, target) for e in entries):
+        return ""
+    claimed = ", ".join(sorted({t for e in entries for t in e.spec.targets})) or "nothing"
+    return f"{wanted!r} does not claim it; it claims {claimed}"
 
 
 def _missing_source(table: dict[str, Any], base: Path) -> list[Problem]:

@@ -1,12 +1,14 @@
 """One step after another: what a step gets, what it gives, and where its files go."""
 
 import hashlib
+import inspect
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +38,9 @@ class Events:
             hook = getattr(listener, event, None)
             if hook is None:
                 continue
-            names = hook.__code__.co_varnames[: hook.__code__.co_argcount]
             try:
-                hook(**{n: v for n, v in facts.items() if n in names})
+                wanted = inspect.signature(hook).parameters
+                hook(**{n: v for n, v in facts.items() if n in wanted})
             except (Exception, SystemExit) as exc:  # noqa: BLE001  a listener may be anybody's
                 name = getattr(listener, "__name__", type(listener).__name__)
                 self.failures.append(f"listener {name} failed at {event}: {cause_of(exc)}")
@@ -70,7 +72,8 @@ class Folder:
         except OSError as exc:
             raise QregError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
         self.events.send("qreg_artifact_written", path=str(path))
 
     def inside(self, name: str) -> "Folder":
@@ -114,21 +117,20 @@ def run_pipeline(
 ) -> tuple[tuple[str, Outcome], ...]:
     """Run the steps in order, each in its folder, and write ``run.json``. Stops at a failed check."""
     ids = tuple(use.entry.id for use in steps)
-    context.events.send("qreg_run_started", folder=str(context.folder.path), steps=ids)
+    root = context.folder
+    context.events.send("qreg_run_started", folder=str(root.path), steps=ids)
     done: list[tuple[str, Outcome]] = []
     records = []
     for index, use in enumerate(steps, 1):
         name = use.entry.spec.name
-        inner = evolve(context, folder=context.folder.inside(f"{index}-{name}"), step=use.entry.id)
+        inner = evolve(context, folder=root.inside(f"{index}-{name}"), step=use.entry.id)
         context.events.send("qreg_step_started", step=use.entry.id, index=index, total=len(steps))
-        outcome = run_step(use.entry, use.params, inner)
+        outcome: Outcome = use.entry.call("run", inner, use.params)
         inner.folder.write(f"{name}.json", to_json(outcome.record))
         if outcome.model is not None:
             save_model(outcome.model, inner.folder, "model.onnx")
         done.append((use.entry.id, outcome))
-        records.append({"use": use.entry.id, "distribution": use.entry.distribution,
-                        "version": use.entry.version, "params": plain(use.params),
-                        "files": _hashes(inner.folder.path)})  # fmt: skip
+        records.append(_record_of(use))
         context.events.send("qreg_step_finished", step=use.entry.id, outcome=outcome)
         if outcome.failed:
             break
@@ -137,49 +139,61 @@ def run_pipeline(
             model=outcome.model or context.model,
             outcomes={**context.outcomes, name: outcome},
         )
+    context.events.send("qreg_run_finished", folder=root, outcomes=tuple(done), model=context.name)
     status = "failed" if done and done[-1][1].failed else "complete"
-    context.events.send(
-        "qreg_run_finished",
-        folder=context.folder, outcomes=tuple(done), model=context.name,
-    )  # fmt: skip
-    context.folder.write(RUN_RECORD, to_json({**header, "status": status, "steps": records}))
+    record = {**header, "status": status, "steps": records, "files": _hashes(root.path)}
+    root.write(RUN_RECORD, to_json(record))
     return tuple(done)
 
 
-def run_step(entry: Entry[StepSpec], params: Any, context: Context) -> Outcome:
-    """One step; a fault of its plugin is told with the plugin's name, not as a trace."""
-    try:
-        run: Callable[[Context, Any], Outcome] = entry.spec.run.load()
-    except QregError as exc:
-        cure = f"; {entry.spec.needs}" if entry.spec.needs else ""
-        raise QregError(f"step {entry.id} ({entry.distribution}): {exc}{cure}") from exc
-    try:
-        return run(context, params)
-    except QregError:
-        raise
-    except Exception as exc:
-        if os.environ.get("QREG_TRACEBACK"):
-            raise
-        raise QregError(
-            f"step {entry.id} ({entry.distribution} {entry.version}) failed: {cause_of(exc)}; "
-            "that is a fault of the plugin (QREG_TRACEBACK=1 shows where)"
-        ) from exc
+def _record_of(use: Use[StepSpec]) -> dict[str, Any]:
+    """What ran, with which parameters, and the hashes of the files these name."""
+    given = [getattr(use.params, a.name) for a in fields(type(use.params))]
+    read = {p.name: sha256(p) for p in given if isinstance(p, Path) and p.is_file()}
+    return {"use": use.entry.id, "distribution": use.entry.distribution,
+            "version": use.entry.version, "params": plain(use.params), "read": read}  # fmt: skip
 
 
-def claim_folder(path: Path) -> None:
-    """Empty the folder of an earlier run, or refuse one that holds anything else."""
-    if path.exists() and not path.is_dir():
-        raise QregError(f"{path}: is a file; name a folder for the run")
-    if path.is_dir() and any(path.iterdir()):
-        if not (path / RUN_RECORD).is_file():
-            raise QregError(f"{path}: holds files that are no run's (no {RUN_RECORD}); "
-                            "name another folder with --out or [run] folder")  # fmt: skip
-        shutil.rmtree(path)
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def run_folder(path: Path, events: Events) -> Iterator[Folder]:
+    """A folder that becomes ``path`` when the block ends well; an earlier run there is replaced.
+
+    Refuses a folder that holds anything but a run's own files. A block that fails leaves what was
+    there before.
+    """
+    path = path.resolve()
+    _refuse_foreign(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / RUN_RECORD).write_text('{"status": "started"}\n')
+        partial.mkdir(parents=True)
+        yield Folder(partial, events)
+        if path.is_dir():
+            shutil.rmtree(path)
+        partial.rename(path)
     except OSError as exc:
         raise QregError(f"{path}: cannot be written: {exc.strerror or exc}") from exc
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_foreign(path: Path) -> None:
+    cure = "name another folder with --out or [run] folder"
+    if path.exists() and not path.is_dir():
+        raise QregError(f"{path}: is a file; {cure}")
+    if Path.cwd().is_relative_to(path):
+        raise QregError(f"{path}: is the folder you are in; {cure}")
+    found = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
+    try:
+        known = set(json.loads((path / RUN_RECORD).read_text())["files"]) if found else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        known = set()
+    foreign = sorted(found - known - {RUN_RECORD}) or sorted(found if not known else ())
+    if foreign:
+        raise QregError(f"{path}: holds {foreign[0]!r}, which no run of qreg made; {cure}")
 
 
 @contextmanager
@@ -211,14 +225,16 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, Path):
         return value.name
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such numbers
+    return value
 
 
 def to_json(value: Any) -> str:
-    return json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _hashes(folder: Path) -> dict[str, str]:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in files}  # fmt: skip
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in files}

@@ -4,7 +4,7 @@ from importlib import import_module
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 from attrs.converters import optional
 from attrs.validators import deep_iterable, instance_of, matches_re, max_len, min_len
 
@@ -59,7 +59,7 @@ class Spec:
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RegistrySpec(Spec):
-    """A registry: ``name`` is what specs carry as ``registry``, ``contract`` what they promise."""
+    """A named kind of entry: ``name`` is what its specs carry as ``registry``."""
 
     registry = "registries"
     contract: str
@@ -67,13 +67,15 @@ class RegistrySpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class LayerEstimatorSpec(Spec):
+    """What one op costs."""
+
     registry = "layer_estimators"
     estimate: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> Cost"))
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class FusionPatternSpec(Spec):
-    """Ops that run as one: each op of ``chain`` consumes the one before, which has no other reader."""
+    """Ops that run as one, each consuming the one before, which nobody else reads."""
 
     registry = "fusion_patterns"
     chain: tuple[tuple[str, ...], ...] = field(validator=min_len(2))  # alternatives by position
@@ -87,6 +89,8 @@ class FusionPatternSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class ShortcutHandlerSpec(Spec):
+    """How channel states (zero, constant, live) cross an op."""
+
     registry = "shortcut_handlers"
     propagate: Ref = field(
         converter=Ref,
@@ -96,6 +100,8 @@ class ShortcutHandlerSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class QuantRuleSpec(Spec):
+    """How a node that a rule matches is quantised."""
+
     registry = "quant_rules"
     params: Ref = field(
         converter=Ref, metadata=call(None, "attrs class: the keys of the rule's table")
@@ -105,6 +111,8 @@ class QuantRuleSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class CEmitterSpec(Spec):
+    """C for one op on one class of target."""
+
     registry = "c_emitters"
     dtypes: tuple[str, ...] = ("float32",)  # of the first input
     isa: tuple[str, ...] = ()  # features the target must have, e.g. ("avx512vnni",)
@@ -114,18 +122,24 @@ class CEmitterSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class HardwareModelSpec(Spec):
+    """Time, energy and memory of fused work on a device."""
+
     registry = "hardware_models"
     estimate: Ref = field(converter=Ref, metadata=call(2, "(FusedOp, Profile) -> Estimate"))
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class HardwareProfileSpec(Spec):
+    """One device as a TOML file, every figure with its source."""
+
     registry = "hardware_profiles"
     profile: str = field(validator=matches_re(RESOURCE))  # package:file.toml
 
 
 @frozen(kw_only=True, eq=False, repr=False)
 class MetricSpec(Spec):
+    """One number of a layer."""
+
     registry = "metrics"
     unit: str = ""
     compute: Ref = field(converter=Ref, metadata=call(1, "(LayerCost) -> int | float"))
@@ -133,7 +147,7 @@ class MetricSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class OpSpec(Spec):
-    """What ONNX itself does not give for an op; what is missing here is unknown."""
+    """What ONNX itself does not define for an op; what is missing here is unknown."""
 
     registry = "ops"
     shape: Ref | None = field(
@@ -151,7 +165,7 @@ class OpSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class FrontendSpec(Spec):
-    """``targets`` are globs on the source's text: ``*.onnx``, ``*.pt2``, ``*:*``."""
+    """Where models come from. ``targets`` are globs on the source: ``*.onnx``, ``*:*``."""
 
     registry = "frontends"
     load: Ref = field(
@@ -161,7 +175,7 @@ class FrontendSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class StepSpec(Spec):
-    """One ``[[step]]`` of a pipeline and one command of the same name."""
+    """One ``[[step]]`` of a pipeline, and the command of the same name."""
 
     registry = "steps"
     params: Ref = field(
@@ -174,7 +188,7 @@ class StepSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class CommandSpec(Spec):
-    """A command line that is no step: it works on other things than one model."""
+    """A command that is no step: it works on other things than one model."""
 
     registry = "commands"
     configure: Ref = field(converter=Ref, metadata=call(1, "(argparse parser) -> None"))
@@ -183,34 +197,59 @@ class CommandSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class RendererSpec(Spec):
+    """How results are shown."""
+
     registry = "renderers"
     render: Ref = field(converter=Ref, metadata=call(3, "(tables, closing lines, width) -> str"))
 
 
-REGISTRIES = tuple(
-    RegistrySpec(name=name, contract=contract, summary=summary)
-    for name, contract, summary in (
-        ("registries", "a named kind of entry", "the registries themselves"),
-        ("layer_estimators", "(OpCall) -> Cost", "what one op costs"),
-        ("fusion_patterns", "ops in data-flow order", "ops that run as one"),
-        (
-            "shortcut_handlers",
-            "(OpCall, states, evaluate) -> states",
-            "how dead channels cross an op",
-        ),
-        ("quant_rules", "(rule, OpCall, Ranges) -> NodePlan", "how a matched node is quantised"),
-        ("c_emitters", "template + (OpCall) -> dict", "C for one op on one class of target"),
-        ("hardware_models", "(FusedOp, Profile) -> Estimate", "time and energy of fused work"),
-        ("hardware_profiles", "a TOML file", "one device, every number with its source"),
-        ("metrics", "(LayerCost) -> number", "one number of a layer"),
-        ("ops", "shape rule and numpy reference", "what ONNX does not define for an op"),
-        ("frontends", "(source, shapes, Catalogue) -> Model", "where models come from"),
-        (
-            "steps",
-            "params + (Context, params) -> Outcome",
-            "what a pipeline and the command line do",
-        ),
-        ("commands", "(arguments, Catalogue) -> exit code", "commands that are no steps"),
-        ("renderers", "(tables, lines, width) -> str", "how results are shown"),
+def _registry(kind: type[Spec]) -> RegistrySpec:
+    """The record of a registry, from the class of its entries."""
+    contracts = [f"{a.name} {a.metadata['contract']}" for a in fields(kind) if a.metadata]
+    summary = (kind.__doc__ or "").split(". ")[0].rstrip(".").replace("``", "")
+    return RegistrySpec(
+        name=kind.registry,
+        summary=summary.splitlines()[0][:72],
+        contract="; ".join(contracts) or "data",
     )
+
+
+OWN: tuple[Spec, ...] = (
+    *map(
+        _registry,
+        (
+            RegistrySpec,
+            LayerEstimatorSpec,
+            FusionPatternSpec,
+            ShortcutHandlerSpec,
+            QuantRuleSpec,
+            CEmitterSpec,
+            HardwareModelSpec,
+            HardwareProfileSpec,
+            MetricSpec,
+            OpSpec,
+            FrontendSpec,
+            StepSpec,
+            CommandSpec,
+            RendererSpec,
+        ),
+    ),
+    CommandSpec(
+        name="list",
+        summary="show what every registry holds",
+        configure="qreg.cli:list_options",
+        run="qreg.cli:show_list",
+    ),
+    CommandSpec(
+        name="check",
+        summary="report every mistake in a pipeline, or in plugins",
+        configure="qreg.cli:check_options",
+        run="qreg.cli:check",
+    ),
+    CommandSpec(
+        name="run",
+        summary="run a pipeline",
+        configure="qreg.command:run_options",
+        run="qreg.command:run_file",
+    ),
 )

@@ -21,6 +21,12 @@ S_co = TypeVar("S_co", bound=Spec, covariant=True)
 Problem = tuple[tuple[str | int, ...], str]
 
 
+class Ids(tuple[str, ...]):
+    """One id, or a list of ids."""
+
+    __slots__ = ()
+
+
 @frozen
 class Use(Generic[S_co]):
     """A table whose ``use`` names an entry; its other keys are that entry's parameters."""
@@ -44,7 +50,8 @@ def converter_for(catalogue: Catalogue, base: Path) -> Converter:
     for scalar in (bool, int, str):
         converter.register_structure_hook(scalar, _exact)
     converter.register_structure_hook(float, _exact_float)
-    converter.register_structure_hook(Path, lambda v, _: base / _exact(v, str))
+    converter.register_structure_hook(Path, lambda v, _: _existing(base, v))
+    converter.register_structure_hook_func(lambda t: t is Ids, lambda v, _: _ids(v))
     converter.register_structure_hook_func(lambda t: origin(t) is Literal, _literal)
     converter.register_structure_hook_factory(
         lambda t: origin(t) is None and has(t), lambda t: _class_hook(t, converter)
@@ -91,6 +98,20 @@ def _exact(value: Any, wanted: type[T]) -> T:
     if type(value) is not wanted:
         raise TypeError(f"expected {_spoken(wanted)}, found {value!r}")
     return value
+
+
+def _existing(base: Path, value: Any) -> Path:
+    """A file or folder the parameters name: it must be there before anything runs."""
+    path = base / (value if isinstance(value, Path) else _exact(value, str))
+    if not path.exists():
+        raise ValueError(f"no such file: {path}")
+    return path
+
+
+def _ids(value: Any) -> Ids:
+    if not isinstance(value, (str, list, tuple)):
+        raise TypeError(f"expected an id or a list of ids, found {value!r}")
+    return Ids([value] if isinstance(value, str) else [_exact(v, str) for v in value])
 
 
 def _exact_float(value: Any, _: type) -> float:

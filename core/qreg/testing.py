@@ -23,9 +23,25 @@ def check_plugin(name: str, catalogue: Catalogue | None = None) -> None:
         raise QregError("\n".join(faults))
 
 
+def not_installed(entry: Entry[Spec]) -> bool:
+    """Whether an entry that says what it needs lacks just that: a package that is not there."""
+    refs = [
+        v for a in fields(type(entry.spec)) if isinstance(v := getattr(entry.spec, a.name), Ref)
+    ]
+    for ref in refs if entry.spec.needs else ():
+        try:
+            ref.load()
+        except QregError as exc:
+            if isinstance(exc.__cause__, ModuleNotFoundError):
+                return True
+    return False
+
+
 def faults_of(entry: Entry[Spec]) -> list[str]:
     """Import paths that do not resolve, callables with other arguments, resources not there."""
-    faults = []
+    faults: list[str] = []
+    if not_installed(entry):
+        return faults
     where = f"{entry.spec.registry} {entry.id} ({entry.distribution})"
     for attribute in fields(type(entry.spec)):
         value = getattr(entry.spec, attribute.name)
@@ -43,6 +59,8 @@ def faults_of(entry: Entry[Spec]) -> list[str]:
 def _fault_of_ref(ref: Ref, contract: Any) -> str:
     try:
         target = ref.load()
+        if "arguments" not in contract:
+            return ""  # a registry of a plugin: nothing is said of the callable
         if contract["arguments"] is None:
             return "" if has(target) else f"{ref.path} must be an attrs class"
         inspect.signature(target).bind(*range(contract["arguments"]))

@@ -1,5 +1,6 @@
 """The reference page: every key, command and entry that is installed, as Markdown."""
 
+import argparse
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -74,27 +75,32 @@ def _type(kind: Any) -> str:
         return f"entry of `{args[0].registry}`"
     if origin is Use:
         return f"tables with `use` from `{args[0].registry}`"
-    names = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+    names = {
+        "Ids": "id or list of ids",
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+    }
     return names.get(kind.__name__, {"Path": "path"}.get(kind.__name__, "table"))
 
 
 def _commands(catalogue: Catalogue) -> str:
-    own = [
-        ("list [REGISTRY] [-v] [--json]", "show what every registry holds"),
-        ("check [PIPELINE] [--plugins]", "report every mistake in a pipeline, or in plugins"),
-        ("run PIPELINE [--out DIR] [--json]", "run a pipeline"),
-    ]
-    rows = [f"| `qreg {line}` | {text} |\n" for line, text in own]
-    rows += [
-        f"| `qreg {c.spec.name}` | {c.spec.summary} |\n" for c in _sorted(catalogue.of(CommandSpec))
-    ]
+    rows = [_command(c) for c in _sorted(catalogue.of(CommandSpec))]
     for step in _sorted(catalogue.of(StepSpec)):
         attributes = fields(resolve_types(step.spec.params.load()))
         options = " ".join(f"[--{a.name.replace('_', '-')}]" for a in attributes if not _tables(a))
-        common = "[--shape INPUT=SIZES] [--out DIR] [--json] [--csv]"
+        common = "[--shape INPUT=SIZES] [--pin TARGET=ID] [--out DIR] [--json] [--csv]"
         line = " ".join(f"qreg {step.spec.name} MODEL {options} {common}".split())
         rows.append(f"| `{line}` | {step.spec.summary} |\n")
     return "| command | what it does |\n| --- | --- |\n" + "".join(rows)
+
+
+def _command(entry: Entry[CommandSpec]) -> str:
+    parser = argparse.ArgumentParser(prog=f"qreg {entry.spec.name}", add_help=False)
+    entry.call("configure", parser)
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    return f"| `{usage}` | {entry.spec.summary} |\n"
 
 
 def _tables(attribute: "Attribute[Any]") -> bool:

@@ -9,7 +9,7 @@ from attrs import NOTHING, fields, has, resolve_types
 from qreg.catalogue import Catalogue, Entry
 from qreg.pipeline import Pipeline
 from qreg.specs import Spec
-from qreg.structure import Use
+from qreg.structure import Ids, Use
 
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
@@ -37,6 +37,9 @@ def schema_of(kind: Any, catalogue: Catalogue) -> dict[str, Any]:
         return {"enum": _names(args[0], catalogue)}
     if origin is Use:
         return _use(args[0], catalogue)
+    if kind is Ids:
+        text = {"type": "string"}
+        return {"anyOf": [text, {"type": "array", "items": text}]}
     return {"type": SCALARS[kind]}
 
 

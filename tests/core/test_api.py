@@ -31,7 +31,7 @@ def test_parameters_are_checked_as_in_a_pipeline(resnet8: Path) -> None:
 def test_files_are_kept_where_asked(resnet8: Path, tmp_path: Path) -> None:
     qreg.emit(resnet8, out=tmp_path)
 
-    assert {p.suffix for p in tmp_path.iterdir()} == {".c", ".h"}
+    assert {p.name for p in tmp_path.iterdir()} == {"resnet8.c", "resnet8.h", "emit.json"}
 
 
 def test_a_name_nobody_declares_is_no_attribute() -> None:

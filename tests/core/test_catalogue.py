@@ -1,6 +1,6 @@
 """Who wins a target, and what becomes of plugins that fail."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -24,7 +24,9 @@ def emitter(id_: str, dtypes: tuple[str, ...], isa: tuple[str, ...] = ()) -> Ent
 
 
 def chosen(
-    entries: list[Entry[LayerEstimatorSpec]], target: str, pins: Mapping[str, str] | None = None
+    entries: list[Entry[LayerEstimatorSpec]],
+    target: str,
+    pins: Mapping[str, Sequence[str]] | None = None,
 ) -> str | None:
     catalogue = Catalogue(entries=tuple(entries), pins=pins or {})
     found = catalogue.choose(LayerEstimatorSpec, target)
@@ -55,13 +57,39 @@ def test_equal_claims_are_a_conflict_that_names_both_and_prints_the_pin() -> Non
         "choose one in the pipeline:",
         "  [pin]",
         '  "onnx.Conv" = "a/x"',
+        "or on the command line: --pin onnx.Conv=a/x",
     ]
 
 
 def test_a_pin_settles_a_conflict_and_beats_a_more_specific_claim() -> None:
     claims = [entry("a/x", "onnx.Conv"), entry("b/y", "onnx.*")]
 
-    assert chosen(claims, "onnx.Conv", {"onnx.Conv": "b/y"}) == "b/y"
+    assert chosen(claims, "onnx.Conv", {"onnx.Conv": ["b/y"]}) == "b/y"
+
+
+def test_one_pin_can_settle_two_registries() -> None:
+    catalogue = Catalogue(
+        entries=(
+            entry("a/cost", "onnx.Conv"), entry("b/cost", "onnx.Conv"),
+            emitter("a/code", ("float32",)), emitter("b/code", ("float32",)),
+        ),
+        pins={"onnx.Conv": ["a/cost", "b/code"]},
+    )  # fmt: skip
+
+    cost = catalogue.choose(LayerEstimatorSpec, "onnx.Conv")
+    code = catalogue.choose(CEmitterSpec, "onnx.Conv", dtypes="float32")
+
+    assert (cost and cost.id, code and code.id) == ("a/cost", "b/code")
+
+
+def test_a_pin_that_cannot_serve_is_told_not_ignored() -> None:
+    catalogue = Catalogue(
+        entries=(emitter("a/float", ("float32",)), emitter("a/int8", ("int8",))),
+        pins={"onnx.Conv": ["a/int8"]},
+    )
+
+    with pytest.raises(QregError, match=r"'a/int8' does not serve it with .*dtypes float32"):
+        catalogue.choose(CEmitterSpec, "onnx.Conv", dtypes="float32")
 
 
 def test_overrides_replaces_an_equal_claim() -> None:
@@ -144,6 +172,27 @@ def test_discovery_can_be_restricted_to_named_plugins(monkeypatch: pytest.Monkey
 
     assert {e.plugin for e in catalogue.entries} == {"core", "cost", "report"}
     assert [e.id for e in catalogue.of(StepSpec)] == ["cost/count"]
+
+
+def test_a_misspelt_restriction_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QREG_PLUGINS", "cost, reprot")
+
+    with pytest.raises(QregError, match=r"QREG_PLUGINS: no plugin 'reprot' is installed; did you"):
+        discover()
+
+
+def test_a_fault_of_an_entry_is_told_with_whose_it_is() -> None:
+    broken = entry("a/x", "onnx.Conv")
+    spec = LayerEstimatorSpec(name="x", estimate="math:sqrt")
+
+    with pytest.raises(
+        QregError, match=r"node 'n': layer_estimators a/x \(qreg-a 1.0\): m:f cannot"
+    ):
+        broken.call("estimate", 1, about="node 'n'")
+    with pytest.raises(
+        QregError, match=r"a/x \(qreg-a 1.0\) failed: ValueError: .*fault of the pl"
+    ):
+        Entry("a", "qreg-a", "1.0", "m", spec).call("estimate", -1)
 
 
 @pytest.mark.parametrize(

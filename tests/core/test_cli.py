@@ -65,10 +65,36 @@ def test_every_declared_import_path_resolves(capsys: pytest.CaptureFixture[str])
     assert main(["check", "--plugins"]) == 0, capsys.readouterr().err
 
 
-def test_wrong_usage_exits_with_2() -> None:
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["count"])
     assert caught.value.code == 2
+    assert main(["check"]) == 2
+    assert "name a pipeline, or give --plugins" in capsys.readouterr().err
+
+
+def test_a_full_disk_on_the_output_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "qreg", "list"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr == "qreg: output: No space left on device\n"
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_the_list_fits_the_window(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    assert main(["list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns + 20  # a single long target cannot be broken
+    assert any("com.microsoft.QLinearGlobalAveragePool" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +107,6 @@ def test_wrong_usage_exits_with_2() -> None:
             "--shape.x[1]: expected a whole number, found 'a'",
         ),
         (["run", "none.toml"], "none.toml: cannot be read: No such file or directory"),
-        (["check"], "check what? name a pipeline, or give --plugins"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_1(
@@ -119,7 +144,7 @@ act = "int4"
 granularty = "channel"
 [[step]]
 use = "verify"
-data = 3
+data = "none.npz"
 """
 
 
@@ -140,7 +165,7 @@ def test_every_mistake_of_a_pipeline_is_told_with_its_line_and_nothing_runs(
     assert places == [
         f"p.toml:{line(text)}"
         for text in ("nothing.onnx", '"32"', "[modle]", "conv/cnv", "cuont", '"h20"',
-                     'match = "("', "int4", "granularty", "data = 3")
+                     'match = "("', "int4", "granularty", "none.npz")
     ]  # fmt: skip
     assert told[2].endswith("modle: unknown key; did you mean 'model'?")
     assert told[5].endswith("step[1].hardware[1]: no hardware profile 'h20'; did you mean 'h200'?")

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
-from qreg.run import Context, Events, Folder, Outcome, claim_folder, plain, run_pipeline, to_json
+from qreg.run import Context, Events, Folder, Outcome, plain, run_folder, run_pipeline, to_json
 from qreg.specs import StepSpec
 from qreg.structure import Use
 
@@ -50,7 +50,9 @@ def test_every_step_has_a_folder_and_sees_what_came_before(tmp_path: Path) -> No
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "complete"
     assert [s["use"] for s in record["steps"]] == ["t/note", "t/note"]
-    assert set(record["steps"][0]["files"]) == {"note.txt", "note.json"}
+    assert set(record["files"]) == {
+        "1-note/note.txt", "1-note/note.json", "2-note/note.txt", "2-note/note.json",
+    }  # fmt: skip
 
 
 def test_a_second_run_of_the_same_is_byte_identical(tmp_path: Path) -> None:
@@ -93,19 +95,58 @@ def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_of_an_earlier_run_is_emptied_and_any_other_is_refused(tmp_path: Path) -> None:
-    earlier, other = tmp_path / "run", tmp_path / "thesis"
-    claim_folder(earlier)
-    (earlier / "old.txt").write_text("old")
-    other.mkdir()
-    (other / "chapter.txt").write_text("precious")
+def finished_run(path: Path, text: str = "a") -> None:
+    with run_folder(path, Events([])) as folder:
+        run_pipeline((step(text=text),), context(folder.path), {})
 
-    claim_folder(earlier)
 
-    assert [p.name for p in earlier.iterdir()] == ["run.json"]
-    with pytest.raises(QregError, match="holds files that are no run's"):
-        claim_folder(other)
-    assert (other / "chapter.txt").read_text() == "precious"
+def test_an_earlier_run_is_replaced(tmp_path: Path) -> None:
+    finished_run(tmp_path / "run", "old")
+    finished_run(tmp_path / "run", "new")
+
+    assert (tmp_path / "run" / "1-note" / "note.txt").read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    finished_run(tmp_path / "run", "old")
+
+    with pytest.raises(ZeroDivisionError), run_folder(tmp_path / "run", Events([])) as folder:
+        folder.write("half.txt", "half")
+        raise ZeroDivisionError
+
+    assert (tmp_path / "run" / "1-note" / "note.txt").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("record", [None, '{"experiment": 7}', '{"files": {}}', "[1"])
+def test_files_that_no_run_made_are_never_deleted(tmp_path: Path, record: str | None) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("precious")
+    if record is not None:
+        (tmp_path / "work" / "run.json").write_text(record)
+
+    with pytest.raises(QregError, match="which no run of qreg made; name another folder"):
+        finished_run(tmp_path / "work")
+
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_file_added_to_a_run_is_not_deleted_either(tmp_path: Path) -> None:
+    finished_run(tmp_path / "run")
+    (tmp_path / "run" / "1-note" / "mine.txt").write_text("precious")
+
+    with pytest.raises(QregError, match=r"holds '1-note/mine.txt', which no run of qreg made"):
+        finished_run(tmp_path / "run")
+
+
+def test_the_current_folder_is_no_place_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(QregError, match="is the folder you are in"):
+        finished_run(Path())
 
 
 def test_listeners_hear_every_event_and_one_that_fails_is_reported_not_raised(
@@ -127,12 +168,16 @@ def test_listeners_hear_every_event_and_one_that_fails_is_reported_not_raised(
         def qreg_step_started(self) -> None:
             raise SystemExit("enough")
 
-    inner = context(tmp_path, Rude(), Heard())
+    class Odd:
+        qreg_step_started = 3
+
+    inner = context(tmp_path, Rude(), Odd(), Heard())
     run_pipeline((step(text="a"),), inner, {})
 
     assert Heard.events == ["1/1 t/note", "note.txt", "note 1", "note.json", "run.json"]
     assert inner.events.failures == [
-        "listener Rude failed at qreg_step_started: SystemExit: enough"
+        "listener Rude failed at qreg_step_started: SystemExit: enough",
+        "listener Odd failed at qreg_step_started: TypeError: 3 is not a callable object",
     ]
 
 

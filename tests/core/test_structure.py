@@ -47,15 +47,16 @@ def mistakes(**values: Any) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_what_fits_is_read_with_entries_and_rules_resolved() -> None:
+def test_what_fits_is_read_with_entries_and_rules_resolved(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").touch()
     params = structure(
         {"count": 3, "ratio": 2, "sizes": [1, 2], "data": "x.npz", "metrics": ["t/macs"],
          "rule": [{"use": "static", "match": ".*", "scale": 0.5}]},
-        Params, CATALOGUE, Path("base"),
+        Params, CATALOGUE, tmp_path,
     )  # fmt: skip
 
     assert (params.count, params.ratio, params.sizes) == (3, 2.0, (1, 2))
-    assert params.data == Path("base/x.npz")
+    assert params.data == tmp_path / "x.npz"
     assert [e.id for e in params.metrics] == ["t/macs"]
     assert params.rule[0].params == Rule(match=".*", scale=0.5)
 
@@ -84,6 +85,7 @@ def test_what_fits_is_read_with_entries_and_rules_resolved() -> None:
         ({"count": 1, "rule": [{"use": "static", "match": "x", "scale": -1.0}]},
          "rule[0].scale: 'scale' must be > 0.0: -1.0"),
         ({"count": 1, "rule": [{"use": "static"}]}, "rule[0].match: required key is missing"),
+        ({"count": 1, "data": "none.npz"}, "data: no such file: none.npz"),
         ({"count": 1, "rule": "static"}, "rule: expected a list, found 'static'"),
     ],
 )  # fmt: skip
