@@ -1,9 +1,11 @@
 """Tables as Markdown; text from a model is escaped."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from qreg.records import Table
-from qreg_report.cells import text_of
+from qreg_report.cells import Cell, numeric, text_of
+
+COLUMNS = 9
 
 
 def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
@@ -14,11 +16,23 @@ def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
 
 
 def _table(table: Table) -> str:
-    rows = [*table.rows, *([table.footer] if table.footer else [])]
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
-    lines += ["| " + " | ".join(_escaped(text_of(c)) for c in row) + " |" for row in rows]
+    """Optional columns beyond ``COLUMNS`` are left to JSON and CSV: no page is that wide."""
+    shown = max(len(table.columns) - table.optional, min(len(table.columns), COLUMNS))
+    rows = [row[:shown] for row in (*table.rows, *([table.footer] if table.footer else []))]
+    rules = ["---:" if numeric(table, i) else "---" for i in range(shown)]
+    lines = [_row(table.columns[:shown]), _row(rules), *(_row(map(_cell, row)) for row in rows)]
     title = [f"### {_escaped(table.title)}", ""] if table.title else []
-    return "\n".join([*title, *lines, *(f"\n{_escaped(note)}" for note in table.notes)])
+    left_out = ", ".join(table.columns[shown:])
+    notes = [*table.notes, *([f"in JSON and CSV also: {left_out}"] if left_out else [])]
+    return "\n".join([*title, *lines, *(f"\n{_escaped(note)}" for note in notes)])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cell(cell: Cell) -> str:
+    return _escaped(text_of(cell))
 
 
 def _escaped(text: str) -> str:

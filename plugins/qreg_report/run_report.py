@@ -10,9 +10,12 @@ if TYPE_CHECKING:
 
 
 def write(folder: "Folder", outcomes: Sequence[tuple[str, "Outcome"]], model: str) -> None:
-    parts = [f"# {model}\n"]
+    parts = [
+        f"# {model}\n",
+        "Versions, parameters and hashes are in run.json, each step's data in its folder.\n",
+    ]
     for number, (step, outcome) in enumerate(outcomes, 1):
-        parts.append(f"## {number}. {step}\n")
+        parts.append(f"## {number}. {step.rpartition('/')[2]} ({step})\n")
         parts.append(render(outcome.tables, outcome.lines, 100))
         if outcome.failed:
             parts.append(f"**Failed:** {outcome.failed}\n")

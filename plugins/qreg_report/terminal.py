@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from qreg.records import Table
-from qreg_report.cells import printable, text_of
+from qreg_report.cells import numeric, printable, text_of
 
 
 def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
@@ -18,8 +18,7 @@ def render(tables: Sequence[Table], lines: Sequence[str], width: int) -> str:
 def _table(table: Table, width: int) -> str:
     body = [*table.rows, *([table.footer] if table.footer else [])]
     cells = [[text_of(c) for c in row] for row in body]
-    right = [all(isinstance(r[i], (int, float, type(None))) for r in table.rows)
-             for i in range(len(table.columns))]  # fmt: skip
+    right = [numeric(table, i) for i in range(len(table.columns))]
     shown = _shown(table, cells, width)
     blocks = []
     for picked in _blocks(table.columns[:shown], cells, width):
