@@ -50,7 +50,9 @@ def load_model(
     source: Any, shapes: Shapes, catalogue: Catalogue, frontend: Entry[FrontendSpec] | None = None
 ) -> "ir.Model":
     entry = frontend or _frontend_for(source, catalogue)
-    model: ir.Model = entry.call("load", source, shapes, catalogue, about=str(source)[:200])
+    named = isinstance(source, (str, Path))  # the text of a model in memory is its whole content
+    about = str(source) if named else type(source).__name__
+    model: ir.Model = entry.call("load", source, shapes, catalogue, about=about)
     return model
 
 

@@ -13,6 +13,7 @@ from qreg.records import Array, OpCall
 from qreg.specs import OpSpec
 from qreg_onnx.runtime import Session, session
 
+_NOTHING = np.zeros(0, np.uint8)  # in place of an output that is not computed
 SESSIONS = 256  # distinct nodes kept ready; each holds a compiled single-node model
 
 
@@ -25,9 +26,10 @@ class Evaluator:
 
     def __call__(self, call: OpCall, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The node's outputs. Raises QregError for an op that nobody can compute."""
-        entry = self.catalogue.choose(OpSpec, call.target)
+        entry = self.catalogue.choose(OpSpec, call.target, call.opset)
         if entry is not None and entry.spec.reference is not None:
-            outputs: tuple[Array, ...] = entry.spec.reference.load()(call, tuple(inputs))
+            place = f"node {call.name!r} ({call.target})"
+            outputs: tuple[Array, ...] = entry.call("reference", call, tuple(inputs), about=place)
             return outputs
         return self.with_runtime(call, inputs)
 
@@ -41,7 +43,8 @@ class Evaluator:
             if len(self._sessions) > SESSIONS:
                 self._sessions.popitem(last=False)
         feed = {f"i{n}": np.ascontiguousarray(a) for n, a in enumerate(inputs) if a is not None}
-        return tuple(ready.run(None, feed))
+        computed = iter(ready.run(None, feed))
+        return tuple(next(computed) if t.name else _NOTHING for t in call.outputs)
 
 
 def _session(model: onnx.ModelProto, call: OpCall) -> Session:
@@ -58,15 +61,20 @@ def _single_node_model(call: OpCall, inputs: Sequence[Array | None]) -> onnx.Mod
     domain, _, op = call.target.rpartition(".")
     domain = "" if domain == "onnx" else domain
     names = [f"i{n}" if a is not None else "" for n, a in enumerate(inputs)]
-    outputs = [f"o{n}" for n in range(len(call.outputs))]
+    outputs = [f"o{n}" if t.name else "" for n, t in enumerate(call.outputs)]
     node = onnx.helper.make_node(op, names, outputs, domain=domain)
     for name, value in call.attributes.items():
+        if value is None:
+            raise QregError(
+                f"node {call.name!r} ({call.target}) cannot be computed alone: attribute {name!r} "
+                "is a graph of its own"
+            )
         node.attribute.append(_attribute(name, value))
     graph = onnx.helper.make_graph(
         [node],
         "node",
         [_info(f"i{n}", a.dtype, a.shape) for n, a in enumerate(inputs) if a is not None],
-        [_info(name, t.dtype, None) for name, t in zip(outputs, call.outputs, strict=True)],
+        [_info(name, t.dtype, None) for name, t in zip(outputs, call.outputs, strict=True) if name],
     )
     opsets = [onnx.helper.make_opsetid(domain, call.opset)]
     if domain:

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 import onnx_ir as ir
@@ -15,6 +15,7 @@ LAYER = "qreg.layer"  # node metadata: the layer's name
 SCOPES = "pkg.torch.onnx.name_scopes"
 WEIGHT = re.compile(r"(.+)\.(?:weight|kernel)(?:_quantized)?")
 ONNX_DOMAINS = ("", "ai.onnx")
+ABSENT = Tensor("", "uint8", (0,))  # an optional output that is not computed
 
 
 def target_of(node: ir.Node) -> str:
@@ -41,23 +42,63 @@ def partial_op_calls(model: ir.Model) -> tuple[tuple[OpCall, ...], tuple[OpCall,
     calls: list[OpCall] = []
     lacking: list[OpCall] = []
     for node in model.graph:
-        typed = [v for v in (*node.inputs, *node.outputs) if v is not None]
-        (calls if _all_typed(typed) else lacking).append(op_call(node, model))
+        typed = _all_typed((*reads(node), *outputs(node)))
+        (calls if typed else lacking).append(op_call(node, model))
     return tuple(calls), tuple(lacking)
 
 
 def op_call(node: ir.Node, model: ir.Model) -> OpCall:
-    """One node as a record; inputs or outputs that have no shape yet are left out."""
-    inputs = node.inputs if _all_typed(v for v in node.inputs if v is not None) else ()
+    """One node as a record; inputs or outputs that have no shape yet are left out.
+
+    What its subgraphs read from outside comes after its inputs. Outputs keep their positions: one
+    that nobody asked for has no name and no elements, at the end it is left out.
+    """
+    inputs = (*node.inputs, *captured(node)) if _all_typed(reads(node)) else ()
+    made = outputs(node)
     return OpCall(
         target=target_of(node),
         name=node.metadata_props.get(LAYER) or node.name or node.op_type,
         inputs=tuple(None if v is None else tensor_of(v) for v in inputs),
-        outputs=tuple(tensor_of(v) for v in node.outputs) if _all_typed(node.outputs) else (),
+        outputs=tuple(tensor_of(v) if v.name else ABSENT for v in made) if _all_typed(made) else (),
         attributes={name: _plain(a) for name, a in sorted(node.attributes.items())},
         node=node.name or "",
         opset=model.opset_imports.get(node.domain, 1),
     )
+
+
+def outputs(node: ir.Node) -> tuple[ir.Value, ...]:
+    """The node's outputs up to the last that has a name."""
+    last = max((i for i, v in enumerate(node.outputs) if v.name), default=-1)
+    return tuple(node.outputs[: last + 1])
+
+
+def reads(node: ir.Node) -> list[ir.Value]:
+    """The values the node reads, by itself or in its subgraphs."""
+    return [v for v in (*node.inputs, *captured(node)) if v is not None]
+
+
+def subgraphs(node: ir.Node) -> list[ir.Graph]:
+    """The graphs among the node's attributes: branches of an If, the body of a Loop."""
+    found: list[ir.Graph] = []
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            found.append(attribute.as_graph())
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            found.extend(attribute.as_graphs())
+    return found
+
+
+def captured(node: ir.Node) -> list[ir.Value]:
+    """What the node's subgraphs read of the graphs around them, each value once."""
+    used: list[ir.Value | None] = []
+    own: set[ir.Value] = set()
+    for graph in subgraphs(node):
+        own |= {*graph.inputs, *graph.initializers.values()}
+        for inner in graph:
+            used += [*inner.inputs, *captured(inner)]
+            own |= set(inner.outputs)
+        used.extend(graph.outputs)
+    return [v for v in dict.fromkeys(used) if v is not None and v not in own]
 
 
 def tensor_of(value: ir.Value) -> Tensor:
@@ -74,40 +115,40 @@ def dtype_name(dtype: ir.DataType) -> str:
 
 def has_static_type(value: ir.Value) -> bool:
     return (
-        value.dtype is not None
+        value.dtype not in (None, ir.DataType.UNDEFINED)
         and value.shape is not None
         and all(isinstance(d, int) for d in value.shape)
     )
 
 
 def _all_typed(values: Iterable[ir.Value]) -> bool:
-    return all(has_static_type(v) for v in values)
+    return all(has_static_type(v) for v in values if v.name)
 
 
 def name_layers(model: ir.Model) -> None:
-    """Give every node without one a unique layer name (metadata ``qreg.layer``).
+    """Give every node a layer name of its own (metadata ``qreg.layer``); names it has stay.
 
     The module path of the weight it reads (``layer1.0.conv1``): an exporter that folds a batch
     norm into a convolution leaves it the batch norm's scope. Else the module that holds just this
     node, else that module and the traced op, else the node's own name.
     """
     nodes = list(model.graph)
-    if all(LAYER in n.metadata_props for n in nodes):
+    named: dict[str, ir.Node] = {}
+    for node in nodes:
+        named.setdefault(node.metadata_props.get(LAYER, ""), node)
+    named.pop("", None)
+    if len(named) == len(nodes):
         return
     modules = Counter(_module(n)[0] for n in nodes)
-    taken = Counter(n.metadata_props[LAYER] for n in nodes if LAYER in n.metadata_props)
+    counts: Counter[str] = Counter()
     for index, node in enumerate(nodes):
-        if LAYER in node.metadata_props:
+        given = node.metadata_props.get(LAYER, "")
+        if named.get(given) is node:
             continue
-        name = _weight_owner(node) or _scope_name(node, modules) or node.name
-        name = name or f"{node.op_type}_{index}"
-        taken[name] += 1
-        node.metadata_props[LAYER] = name if taken[name] == 1 else f"{name}#{taken[name]}"
-
-
-def readers(value: ir.Value) -> list[ir.Node]:
-    """The nodes that read ``value``, each once."""
-    return list(dict.fromkeys(use.node for use in value.uses()))
+        name = given or _weight_owner(node) or _scope_name(node, modules) or node.name
+        name = _free(name or f"{node.op_type}_{index}", named, counts)
+        node.metadata_props[LAYER] = name
+        named[name] = node
 
 
 def inputs_of(model: ir.Model) -> tuple[Tensor, ...]:
@@ -120,9 +161,14 @@ def outputs_of(model: ir.Model) -> tuple[Tensor, ...]:
     return tuple(tensor_of(v) for v in model.graph.outputs)
 
 
-def parameters(calls: Iterable[OpCall]) -> int:
-    """Elements of the distinct constants that ``calls`` read."""
-    return sum(t.elements for t in {t.name: t for c in calls for t in c.parameters}.values())
+def _free(name: str, taken: Container[str], counts: Counter[str]) -> str:
+    """``name``, else ``name#2`` and so on. A file may hold any name, also one like these."""
+    counts[name] += 1
+    candidate = name if counts[name] == 1 else f"{name}#{counts[name]}"
+    while candidate in taken:
+        counts[name] += 1
+        candidate = f"{name}#{counts[name]}"
+    return candidate
 
 
 def _weight_owner(node: ir.Node) -> str:

@@ -1,6 +1,6 @@
 """Models read from ``.onnx`` files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 
 from qreg.catalogue import Catalogue, cause_of
 from qreg.errors import QregError
-from qreg_onnx.prepare import prepare
+from qreg_onnx.prepare import prepare, prepared
 
 
 def load(source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue) -> ir.Model:
@@ -28,11 +28,9 @@ def load(source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalog
     if not proto.graph.node:
         raise QregError(f"{path}: holds no graph; export or download it again")
     try:
-        return prepare(ir.from_proto(proto), shapes, catalogue)
+        return _guarded(lambda: prepare(ir.from_proto(proto), shapes, catalogue))
     except QregError as exc:
         raise QregError(f"{path}: {exc}") from exc
-    except Exception as exc:  # a hostile file may break any assumption of the reader
-        raise QregError(f"{path}: is not a valid ONNX model: {cause_of(exc)}") from exc
 
 
 def load_object(
@@ -40,4 +38,30 @@ def load_object(
 ) -> ir.Model:
     """A prepared model from an ``onnx.ModelProto``."""
     assert isinstance(source, onnx.ModelProto)
-    return prepare(ir.from_proto(source), shapes, catalogue)
+    return _guarded(lambda: prepare(ir.from_proto(source), shapes, catalogue))
+
+
+def load_model(
+    source: object, shapes: Mapping[str, Sequence[int]], catalogue: Catalogue
+) -> ir.Model:
+    """A prepared copy of an ``onnx_ir.Model``; both read the same constants."""
+    assert isinstance(source, ir.Model)
+    if prepared(source) and not shapes:
+        return source.clone()
+    return _guarded(lambda: prepare(source.clone(), shapes, catalogue))
+
+
+def _guarded(made: Callable[[], ir.Model]) -> ir.Model:
+    try:
+        return made()
+    except QregError:
+        raise
+    except Exception as exc:  # a hostile model may break any assumption of the reader
+        raise QregError(f"this is not a valid ONNX model: {cause_of(_root(exc))}") from exc
+
+
+def _root(exc: BaseException) -> BaseException:
+    """What set it off: ``onnx_ir`` wraps an error once per function that was reading."""
+    while exc.__cause__ is not None:
+        exc = exc.__cause__
+    return exc

@@ -17,8 +17,14 @@ def qreg_specs() -> tuple[Spec, ...]:
         ),
         FrontendSpec(
             name="onnx_object",
-            targets=("object:onnx.onnx_ml_pb2.ModelProto",),
+            targets=("object onnx.onnx_ml_pb2.ModelProto",),
             summary="an onnx.ModelProto in memory",
             load="qreg_onnx.onnx_file:load_object",
+        ),
+        FrontendSpec(
+            name="onnx_ir",
+            targets=("object onnx_ir.Model",),
+            summary="an onnx_ir.Model in memory; it stays as it is",
+            load="qreg_onnx.onnx_file:load_model",
         ),
     )

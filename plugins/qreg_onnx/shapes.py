@@ -7,15 +7,28 @@ import onnx
 import onnx_ir as ir
 from onnx import shape_inference
 
-from qreg.catalogue import Catalogue
+from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
 from qreg.records import Array, OpCall
 from qreg.specs import OpSpec
-from qreg_onnx.graph import has_static_type, op_call, target_of, tensor_of
+from qreg_onnx.graph import (
+    LAYER,
+    has_static_type,
+    op_call,
+    outputs,
+    subgraphs,
+    target_of,
+    tensor_of,
+)
 
+Type = tuple[ir.DataType, tuple[int, ...]]
 Evaluate = Callable[[OpCall, Sequence[Array | None]], Sequence[Array]]
 MAX_SHAPE_ELEMENTS = 1 << 10  # constants that can say what shape a result has
 FOLDED_ELEMENTS = 1 << 24  # larger results are computed at run time
+RANDOM = (  # not the schemas' own flag: onnx 1.23 sets it for AffineGrid too
+    "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
+    "RandomUniformLike",
+)  # fmt: skip
 
 
 def fix_inputs(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> None:
@@ -36,17 +49,26 @@ def fix_inputs(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> None:
 def infer_shapes(model: ir.Model, catalogue: Catalogue, evaluate: Evaluate | None = None) -> None:
     """Set dtype and shape of every value that can be inferred.
 
+    What a file declares is kept only where nobody can infer: it may be left from other input sizes.
     With ``evaluate``, nodes that compute only with constants are replaced by their results.
     """
     for node in list(model.graph):
-        known = all(v is None or has_static_type(v) for v in node.inputs)
-        if known and not all(has_static_type(v) for v in node.outputs):
-            for value, (dtype, shape) in zip(
-                node.outputs, _output_types(node, model, catalogue), strict=False
-            ):
-                value.dtype, value.shape = dtype, ir.Shape(shape)
-        if known and evaluate and _is_constant(node):
+        if _infer(node, model, catalogue) and evaluate and _is_constant(node, model, catalogue):
             _fold(node, model, evaluate)
+
+
+def _infer(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> bool:
+    """Set the types of the node's outputs; False where an input has none."""
+    for graph in subgraphs(node):
+        for inner in graph:
+            _infer(inner, model, catalogue)
+    if not all(v is None or has_static_type(v) for v in node.inputs):
+        return False
+    types = _output_types(node, model, catalogue)
+    for value, found in zip(outputs(node), types, strict=False):
+        if value.name and found is not None:
+            value.type, value.shape = ir.TensorType(found[0]), ir.Shape(found[1])
+    return True
 
 
 def _fit(value: ir.Value, wanted: tuple[int, ...]) -> None:
@@ -78,23 +100,38 @@ def _cure(value: ir.Value, example: str) -> str:
     return f"[model] shape = {{ {value.name!r} = [{example}] }} or --shape {value.name}={packed}"
 
 
-def _output_types(
-    node: ir.Node, model: ir.Model, catalogue: Catalogue
-) -> list[tuple[ir.DataType, tuple[int, ...]]]:
-    """Types of a node's outputs; empty where nobody knows."""
-    entry = catalogue.choose(OpSpec, target_of(node))
+def _output_types(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> list[Type | None]:
+    """Types of a node's outputs; None, or nothing, where nobody knows."""
+    entry = _declared(node, model, catalogue)
     if entry is None or entry.spec.shape is None:
         return _onnx_types(node, model)
     call = op_call(node, model)
-    rule = entry.spec.shape.load()
-    return [(ir.DataType.from_numpy(np.dtype(d)), tuple(s)) for d, s in rule(call)]
+    place = f"node {call.name!r} ({call.target})"
+    types = entry.call("shape", call, about=place)
+    try:
+        return [(ir.DataType.from_numpy(np.dtype(d)), tuple(map(int, s))) for d, s in types]
+    except (TypeError, ValueError) as exc:
+        raise QregError(
+            f"{place}: ops {entry.id} ({entry.distribution} {entry.version}): its shape rule must "
+            f"give (dtype, sizes) for each output, not {types!r}; that is a fault of the plugin"
+        ) from exc
 
 
-def _onnx_types(node: ir.Node, model: ir.Model) -> list[tuple[ir.DataType, tuple[int, ...]]]:
+def _declared(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> Entry[OpSpec] | None:
+    return catalogue.choose(OpSpec, target_of(node), model.opset_imports.get(node.domain, 1))
+
+
+def _schema(node: ir.Node, model: ir.Model) -> onnx.defs.OpSchema | None:
     version = model.opset_imports.get(node.domain, 1)
     try:
-        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+        return onnx.defs.get_schema(node.op_type, version, node.domain)
     except onnx.defs.SchemaError:
+        return None
+
+
+def _onnx_types(node: ir.Node, model: ir.Model) -> list[Type | None]:
+    schema = _schema(node, model)
+    if schema is None:
         return []
     inputs = [v for v in node.inputs if v is not None]
     constants = {
@@ -105,7 +142,7 @@ def _onnx_types(node: ir.Node, model: ir.Model) -> list[tuple[ir.DataType, tuple
     try:
         types = shape_inference.infer_node_outputs(
             schema,
-            ir.serde.serialize_node(node),
+            _node_proto(node),
             {str(v.name): _type_proto(v) for v in inputs},
             constants,
             opset_imports=[onnx.helper.make_opsetid(d, n) for d, n in model.opset_imports.items()],
@@ -113,19 +150,28 @@ def _onnx_types(node: ir.Node, model: ir.Model) -> list[tuple[ir.DataType, tuple
         )
     except shape_inference.InferenceError as exc:
         reason = str(exc).strip().splitlines()[-1]
+        name = node.metadata_props.get(LAYER) or node.name or node.op_type
         raise QregError(
-            f"node {node.name!r} ({target_of(node)}) does not fit its inputs: {reason}"
+            f"node {name!r} ({target_of(node)}) does not fit its inputs: {reason}"
         ) from exc
-    found = []
-    for value in node.outputs:
-        tensor = types[str(value.name)].tensor_type if str(value.name) in types else None
-        if tensor is None or not tensor.HasField("shape"):
-            return []
-        if not all(d.HasField("dim_value") for d in tensor.shape.dim):
-            return []
-        shape = tuple(int(d.dim_value) for d in tensor.shape.dim)
-        found.append((ir.DataType(tensor.elem_type), shape))
-    return found
+    return [_static_type(types.get(f"o{i}")) for i in range(len(node.outputs))]
+
+
+def _node_proto(node: ir.Node) -> onnx.NodeProto:
+    """The node with a name for every output: rules of some ops insist on optional ones."""
+    proto = ir.serde.serialize_node(node)
+    del proto.output[:]
+    proto.output.extend(f"o{i}" for i in range(len(node.outputs)))
+    return proto
+
+
+def _static_type(found: onnx.TypeProto | None) -> Type | None:
+    tensor = None if found is None else found.tensor_type
+    if tensor is None or not tensor.elem_type or not tensor.HasField("shape"):
+        return None
+    if not all(d.HasField("dim_value") for d in tensor.shape.dim):
+        return None
+    return ir.DataType(tensor.elem_type), tuple(int(d.dim_value) for d in tensor.shape.dim)
 
 
 def _type_proto(value: ir.Value) -> onnx.TypeProto:
@@ -133,18 +179,31 @@ def _type_proto(value: ir.Value) -> onnx.TypeProto:
     return onnx.helper.make_tensor_type_proto(value.dtype.value, tensor_of(value).shape)
 
 
-def _is_constant(node: ir.Node) -> bool:
+def _is_constant(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> bool:
     """Whether the result is the same for every input, and small enough to store.
 
     Dequantised constants stay as they are: the pair (integers, scale) is what later steps read.
     """
-    if not all(has_static_type(v) and not v.is_graph_output() for v in node.outputs):
+    made = [v for v in node.outputs if v.name]
+    if not all(has_static_type(v) and v.dtype != ir.DataType.STRING for v in made):
         return False
-    if sum(tensor_of(v).elements for v in node.outputs) > FOLDED_ELEMENTS:
+    if sum(tensor_of(v).elements for v in made) > FOLDED_ELEMENTS:
         return False
     if target_of(node) in ("onnx.Shape", "onnx.DequantizeLinear"):
         return node.op_type == "Shape"
-    return bool(node.inputs) and all(v is None or v.const_value is not None for v in node.inputs)
+    if not node.inputs and target_of(node) != "onnx.Constant":
+        return False
+    constant = all(v is None or v.const_value is not None for v in node.inputs)
+    return constant and not subgraphs(node) and _is_deterministic(node, model, catalogue)
+
+
+def _is_deterministic(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> bool:
+    """Whether equal inputs give equal results; an op that nobody describes may be random."""
+    schema = _schema(node, model)
+    if schema is None:
+        entry = _declared(node, model, catalogue)
+        return entry is not None and entry.spec.reference is not None
+    return node.op_type not in RANDOM
 
 
 def _fold(node: ir.Node, model: ir.Model, evaluate: Evaluate) -> None:
@@ -153,15 +212,17 @@ def _fold(node: ir.Node, model: ir.Model, evaluate: Evaluate) -> None:
         results = _constant_results(node, model, evaluate)
     except QregError:
         return
-    for value, result in zip(node.outputs, results, strict=True):
+    for value, result in zip(outputs(node), results, strict=False):
+        if not value.name:
+            continue
         assert value.dtype is not None
         constant = ir.Value(
             name=value.name,
             type=ir.TensorType(value.dtype),
-            shape=value.shape,
+            shape=ir.Shape(result.shape),
             const_value=ir.tensor(result, name=value.name),
         )
-        ir.convenience.replace_all_uses_with(value, constant)
+        ir.convenience.replace_all_uses_with(value, constant, replace_graph_outputs=True)
         value.name = None
         model.graph.register_initializer(constant)
     model.graph.remove(node, safe=True)

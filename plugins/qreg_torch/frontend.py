@@ -1,12 +1,15 @@
 """PyTorch models as ONNX, with layers named by module path."""
 
 import contextlib
+import inspect
 import io
 import logging
 import sys
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from qreg_onnx.graph import name_layers
 from qreg_onnx.prepare import prepare
 
 Shapes = Mapping[str, Sequence[int]]
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def load_module(source: object, shapes: Shapes, catalogue: Catalogue) -> ir.Model:
@@ -32,12 +36,14 @@ def load_module(source: object, shapes: Shapes, catalogue: Catalogue) -> ir.Mode
         module, inputs = source, None
     else:
         module, inputs = _called(str(source))
-    training = module.training
+    arguments, named = (inputs, {}) if inputs is not None else _zeros(module, shapes)
+    training = {part: part.training for part in module.modules()}
     try:
         module.eval()
-        program = _exported(module, inputs if inputs is not None else _zeros(module, shapes))
+        program = _exported(module, arguments, named)
     finally:
-        module.train(training)
+        for part, flag in training.items():  # train() would also switch frozen parts
+            part.training = flag
     return _converted(program, {} if inputs is None else shapes, catalogue)
 
 
@@ -70,20 +76,51 @@ def _called(source: str) -> tuple[torch.nn.Module, tuple[Any, ...] | None]:
     return module, inputs
 
 
-def _zeros(module: torch.nn.Module, shapes: Shapes) -> tuple[torch.Tensor, ...]:
+def _zeros(module: torch.nn.Module, shapes: Shapes) -> Arguments:
+    """What forward is called with: zeros of the sizes asked for, by parameter name."""
     if not shapes:
         raise QregError(
-            "an nn.Module does not say what it takes: give its inputs' sizes, in the order of "
-            "forward (shape = { x = [1, 3, 32, 32] } or --shape x=1,3,32,32)"
+            "an nn.Module does not say what it takes: give the sizes of forward's parameters, by "
+            "name (shape = { x = [1, 3, 32, 32] } or --shape x=1,3,32,32)"
         )
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    return tuple(torch.zeros(tuple(size), device=device) for size in shapes.values())
+    zeros = {name: torch.zeros(tuple(size), device=device) for name, size in shapes.items()}
+    try:
+        signature = inspect.signature(module.forward)
+    except (TypeError, ValueError):  # a scripted module's forward has none
+        return tuple(zeros.values()), {}
+    return _bound(signature, zeros)
 
 
-def _exported(module: torch.nn.Module, inputs: tuple[Any, ...]) -> torch.export.ExportedProgram:
+def _bound(signature: inspect.Signature, zeros: dict[str, torch.Tensor]) -> Arguments:
+    """``zeros`` as arguments; by order where forward takes ``*args``, so that it names nothing."""
+    kinds = {name: p.kind for name, p in signature.parameters.items()}
+    named = [
+        n for n, k in kinds.items() if k not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    ]
+    if not named and Parameter.VAR_POSITIONAL in kinds.values():
+        return tuple(zeros.values()), {}
+    known = ", ".join(map(repr, named)) or "no parameters"
+    strange = [n for n in zeros if n not in named]
+    if strange and Parameter.VAR_KEYWORD not in kinds.values():
+        raise QregError(f"forward has no parameter {strange[0]!r}; it takes {known}")
+    absent = [
+        n for n in named if n not in zeros and signature.parameters[n].default is Parameter.empty
+    ]
+    if absent:
+        raise QregError(f"forward takes {known}: {absent[0]!r} has no size; give it one")
+    bound = inspect.BoundArguments(
+        signature, OrderedDict((n, zeros[n]) for n in named if n in zeros)
+    )
+    return bound.args, {**bound.kwargs, **{n: zeros[n] for n in strange}}
+
+
+def _exported(
+    module: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> torch.export.ExportedProgram:
     try:
         with _quiet():
-            return torch.export.export(module, inputs)
+            return torch.export.export(module, inputs, named)
     except Exception as exc:  # tracing runs the user's forward
         raise QregError(f"torch.export cannot trace the module: {cause_of(exc)}") from exc
 

@@ -53,7 +53,7 @@ def arithmetic(calls: tuple[OpCall, ...], catalogue: Catalogue) -> str:
     """What is claimed of ops that processors compute differently; empty where none do."""
     claims = {}
     for call in calls:
-        entry = catalogue.choose(OpSpec, call.target)
+        entry = catalogue.choose(OpSpec, call.target, call.opset)
         if entry is not None and entry.spec.arithmetic:
             claims[call.op] = KNOWN_VARIANTS.get(entry.spec.arithmetic, entry.spec.arithmetic)
         if call.target in CONTRACTIONS and (call.input(0).dtype, call.input(3).dtype) == MIXED:

@@ -45,6 +45,40 @@ def test_loading_leaves_the_module_as_it_was() -> None:
     assert not net._forward_hooks
 
 
+def test_loading_leaves_frozen_parts_frozen() -> None:
+    net = Net().train()
+    net.norm.eval()
+
+    qreg.load(net, shape={"image": [1, 3, 6, 6]})
+
+    assert [name for name, part in net.named_modules() if not part.training] == ["norm"]
+
+
+class Pair(nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, a: "torch.Tensor", b: "torch.Tensor", *, c: float = 1.0) -> "torch.Tensor":
+        return a.sum() * c + b
+
+
+def test_sizes_are_bound_to_forwards_parameters_by_name() -> None:
+    model = qreg.load(Pair(), shape={"b": [2, 5], "a": [3]})
+
+    assert {v.name: tuple(v.shape) for v in model.graph.inputs} == {"a": (3,), "b": (2, 5)}
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [
+        ({"x": [3], "b": [2]}, "forward has no parameter 'x'; it takes 'a', 'b', 'c'"),
+        ({"a": [3]}, "forward takes 'a', 'b', 'c': 'b' has no size; give it one"),
+    ],
+)
+def test_sizes_for_other_names_are_refused(shape: dict[str, list[int]], text: str) -> None:
+    with pytest.raises(QregError) as caught:
+        qreg.load(Pair(), shape=shape)
+
+    assert text in str(caught.value)
+
+
 def test_nothing_of_the_exporting_machine_is_kept() -> None:
     import onnx_ir as ir
 
@@ -96,7 +130,9 @@ def test_a_source_that_gives_no_module_is_refused(source: str, text: str) -> Non
 
 
 def test_a_module_without_sizes_is_refused_with_the_cure() -> None:
-    with pytest.raises(QregError, match=r"give its inputs' sizes.*--shape x=1,3,32,32"):
+    with pytest.raises(
+        QregError, match=r"give the sizes of forward's parameters.*--shape x=1,3,32,32"
+    ):
         qreg.load(Net())
 
 
