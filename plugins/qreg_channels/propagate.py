@@ -1,15 +1,18 @@
 """The states of a whole graph, op by op in execution order."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
-from qreg.catalogue import Catalogue
+from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
-from qreg.records import OpCall, Tensor
+from qreg.records import Array, OpCall, Tensor
 from qreg.specs import ShortcutHandlerSpec
-from qreg_channels.state import Evaluate, Propagate, State, States, all_live, constant, live
+from qreg_channels.state import Evaluate, State, States, all_live, constant, live
 from qreg_onnx.evaluate import Evaluator
+
+CONTRACT = "(OpCall, tuple[State | None, ...], Evaluate) -> tuple[State, ...]"
 
 Watch = Callable[[int, int], None]
 
@@ -60,15 +63,43 @@ def _across(
     entry = catalogue.choose(ShortcutHandlerSpec, call.target, call.opset)
     if entry is None:
         return None
-    handler: Propagate = entry.spec.propagate.load()
+    about = f"node {call.name!r} ({call.target})"
     try:
-        found = handler(call, states, evaluate)
-    except QregError:
-        return None  # nobody can compute the op here: a float16 op on a CPU, for example
-    shapes = [tuple(s.value.shape) for s in found]
-    if shapes != [t.shape for t in call.outputs]:
+        found = entry.call("propagate", call, states, _marked(evaluate), about=about)
+    except _NobodyCan:
+        return None  # a float16 op on a CPU, for example
+    return _checked(found, call, entry, about)
+
+
+def _checked(
+    found: Any, call: OpCall, entry: Entry[ShortcutHandlerSpec], about: str
+) -> tuple[State, ...]:
+    """What a handler gave, if it is one state per output, each of its shape."""
+    whose = f"{about}: {entry.spec.registry} {entry.id} ({entry.distribution} {entry.version})"
+    if not isinstance(found, (tuple, list)) or not all(isinstance(s, State) for s in found):
         raise QregError(
-            f"shortcut handler {entry.id} ({entry.distribution}) gave states of shapes {shapes} "
-            f"for {call.name!r}, whose outputs have shapes {[t.shape for t in call.outputs]}"
+            f"{whose} gave {type(found).__name__}; its contract is {CONTRACT}; that is a fault of "
+            "the plugin"
         )
-    return found
+    shapes = [tuple(s.value.shape) for s in found]
+    wanted = [t.shape for t in call.outputs]
+    if shapes != wanted:
+        raise QregError(
+            f"{whose} gave states of shapes {shapes}; the op's outputs have shapes {wanted}; that "
+            "is a fault of the plugin"
+        )
+    return tuple(found)
+
+
+class _NobodyCan(QregError):
+    """The op cannot be computed, which is no fault of the handler that asked for it."""
+
+
+def _marked(evaluate: Evaluate) -> Evaluate:
+    def computed(call: OpCall, inputs: Sequence[Array | None]) -> Sequence[Array]:
+        try:
+            return evaluate(call, inputs)
+        except QregError as exc:
+            raise _NobodyCan(str(exc)) from exc
+
+    return computed

@@ -27,9 +27,11 @@ def propagate(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, 
 def _axes(call: OpCall) -> tuple[int, ...]:
     """One axis; before opset 13 that axis and all after it.
 
-    Source: ONNX Softmax-1, Softmax-13; com.microsoft QLinearSoftmax-1, attribute ``opset``.
+    The default is the last, whatever the attribute ``opset`` of the quantised form; but axis 1 in
+    the float form before 13. Source: ONNX Softmax-1, Softmax-13; com.microsoft QLinearSoftmax-1.
     """
     rank = len(call.input(0).shape)
     opset = call.attribute("opset", call.opset)
-    axis = call.attribute("axis", -1 if opset >= 13 else 1) % rank
+    last = opset >= 13 or call.target == "com.microsoft.QLinearSoftmax"
+    axis = call.attribute("axis", -1 if last else 1) % rank
     return (axis,) if opset >= 13 else tuple(range(axis, rank))

@@ -1,27 +1,37 @@
 """The count step: what every layer costs, and what of it is dead."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
-from qreg.catalogue import Entry, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Entry
 from qreg.records import OpCall
 from qreg.run import Context, Outcome
 from qreg.specs import MetricSpec
 from qreg_channels.propagate import analyse
+from qreg_cost.estimate_cost import wrong_answer
 from qreg_cost.layers import distinct_params, layer_costs
 from qreg_cost.params import Count
 from qreg_cost.records import Counted, LayerCost, OpNodes
+from qreg_cost.stored import sized
 from qreg_cost.tables import tables, verdict
 from qreg_onnx.graph import partial_op_calls
 
-Metrics = Sequence[Entry[MetricSpec]]
+Metrics = Mapping[str, Entry[MetricSpec]]  # by their keys in rows and totals
 Number = int | float
+
+PARAMS = "cost/params"
+ROW = (
+    "name", "op", "input_shape", "output_shape", "weight_bits", "activation_bits", "density",
+    "null_in", "null_out",
+)  # fmt: skip
 
 
 def run(context: Context, params: Count) -> Outcome:
     """Counts of the model as it is; the model stays unchanged."""
-    calls, lacking = partial_op_calls(context.model)
+    typed, lacking = partial_op_calls(context.model)
+    calls, sizeless = sized(typed)
     analysis = analyse(
         calls,
         context.catalogue,
@@ -30,12 +40,12 @@ def run(context: Context, params: Count) -> Outcome:
     found = layer_costs(calls, analysis, context.catalogue, params.activation_bits)
     unknown = [c for c, layer in zip(calls, found, strict=True) if layer is None]
     layers = [layer for layer in found if layer is not None]
-    metrics = params.metrics or context.catalogue.of(MetricSpec)
+    metrics = by_key(params.metrics or context.catalogue.of(MetricSpec))
     record = Counted(
         model=context.name,
         totals=totals(layers, metrics),
         layers=tuple(layer_row(layer, metrics) for layer in layers),
-        unknown=grouped([*unknown, *lacking]),
+        unknown=grouped([*unknown, *sizeless, *lacking]),
         unhandled=grouped(analysis.unhandled),
     )
     return Outcome(
@@ -46,6 +56,13 @@ def run(context: Context, params: Count) -> Outcome:
     )
 
 
+def by_key(metrics: Iterable[Entry[MetricSpec]]) -> Metrics:
+    """The metrics by name; by id where the name is taken by another metric or a key of the row."""
+    distinct = {m.id: m for m in metrics}.values()
+    taken = Counter([*ROW, *(m.spec.name for m in distinct)])
+    return {m.spec.name if taken[m.spec.name] == 1 else m.id: m for m in distinct}
+
+
 def layer_row(layer: LayerCost, metrics: Metrics) -> dict[str, Any]:
     """A layer as programs read it: names, the metrics, and what they were computed from."""
     call = layer.call
@@ -53,7 +70,7 @@ def layer_row(layer: LayerCost, metrics: Metrics) -> dict[str, Any]:
     return {
         "name": call.name,
         "op": call.op,
-        **{m.spec.name: value_of(m, layer) for m in metrics},
+        **{key: value_of(m, layer) for key, m in metrics.items()},
         "input_shape": list(data.shape),
         "output_shape": list(call.output.shape),
         "weight_bits": layer.weight_bits,
@@ -66,23 +83,21 @@ def layer_row(layer: LayerCost, metrics: Metrics) -> dict[str, Any]:
 
 def totals(layers: Sequence[LayerCost], metrics: Metrics) -> dict[str, Number]:
     """Sums over the layers; parameters that several layers share count once."""
-    found = {m.spec.name: sum(value_of(m, layer) for layer in layers) for m in metrics}
-    if "params" in found:
-        found["params"] = distinct_params(layer.call for layer in layers)
-    return found
+    return {
+        key: distinct_params(layer.call for layer in layers)
+        if m.id == PARAMS
+        else sum(value_of(m, layer) for layer in layers)
+        for key, m in metrics.items()
+    }
 
 
 def value_of(metric: Entry[MetricSpec], layer: LayerCost) -> Number:
     """The metric of one layer; a fault of its plugin is told with the plugin's name."""
-    compute = metric.spec.compute.load()
-    try:
-        value: Number = compute(layer)
-    except Exception as exc:
-        raise QregError(
-            f"metric {metric.id} ({metric.distribution}) fails on layer {layer.call.name!r}: "
-            f"{cause_of(exc)}"
-        ) from exc
-    return value
+    about = f"layer {layer.call.name!r}"
+    value = metric.call("compute", layer, about=about)
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise wrong_answer(metric, value, "(LayerCost) -> int | float", about)
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def grouped(calls: Iterable[OpCall]) -> tuple[OpNodes, ...]:

@@ -1,9 +1,11 @@
 """What one op costs, from registry ``layer_estimators``."""
 
-from qreg.catalogue import Catalogue, cause_of
+from typing import Any
+
+from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
 from qreg.records import Cost, OpCall
-from qreg.specs import LayerEstimatorSpec
+from qreg.specs import LayerEstimatorSpec, Spec
 
 
 def cost_of(call: OpCall, catalogue: Catalogue) -> Cost | None:
@@ -14,15 +16,20 @@ def cost_of(call: OpCall, catalogue: Catalogue) -> Cost | None:
     entry = catalogue.choose(LayerEstimatorSpec, call.target, call.opset)
     if entry is None or not call.outputs:
         return None
-    estimate = entry.spec.estimate.load()
-    try:
-        cost: Cost = estimate(call)
-    except Exception as exc:
-        raise QregError(
-            f"layer estimator {entry.id} ({entry.distribution}) fails on node {call.name!r} "
-            f"({call.target}): {cause_of(exc)}"
-        ) from exc
+    about = f"node {call.name!r} ({call.target})"
+    cost = entry.call("estimate", call, about=about)
+    if not isinstance(cost, Cost):
+        raise wrong_answer(entry, cost, "(OpCall) -> Cost", about)
     return cost
+
+
+def wrong_answer(entry: Entry[Spec], answer: Any, contract: str, about: str) -> QregError:
+    """The error for a plugin's callable that gave what its contract does not allow."""
+    whose = f"{entry.spec.registry} {entry.id} ({entry.distribution} {entry.version})"
+    return QregError(
+        f"{about}: {whose} gave {type(answer).__name__}; its contract is {contract}; that is a "
+        "fault of the plugin"
+    )
 
 
 def sum_of(costs: tuple[Cost, ...]) -> Cost:

@@ -1,8 +1,24 @@
 """What of an op's inputs is stored in the model: numbers it computes with, and parameters."""
 
-from qreg.records import OpCall, Tensor
+from collections.abc import Iterable
+
+from qreg.errors import QregError
+from qreg.records import OpCall, Tensor, item_bits
 
 DESCRIPTIVE = ("int64", "bool", "string")  # shapes, axes and indices, not numbers to compute with
+# Inputs that say how an op works: limits, fill values, ratios. Older operator sets had attributes.
+# Source: ONNX Clip-11, Pad-11, Resize-10 and -11, Upsample-9, Dropout-12, OneHot-11, Range-11,
+# NonMaxSuppression-10.
+ARGUMENTS = {
+    "onnx.Clip": (1, 2),
+    "onnx.Pad": (2,),
+    "onnx.Resize": (1, 2),
+    "onnx.Upsample": (1,),
+    "onnx.Dropout": (1,),
+    "onnx.OneHot": (1, 2),
+    "onnx.Range": (0, 1, 2),
+    "onnx.NonMaxSuppression": (3, 4),
+}
 QUANTISED = ("int2", "uint2", "int4", "uint4", "int8", "uint8", "int16", "uint16")
 
 
@@ -13,13 +29,15 @@ def stored_tensors(call: OpCall) -> tuple[Tensor, ...]:
 
 
 def learned_tensors(call: OpCall) -> tuple[Tensor, ...]:
-    """The distinct constants that count as parameters: all that are stored but for scales and
-    zero-points, so that a network has as many parameters quantised as before.
+    """The distinct constants that count as parameters: all that are stored but for arguments,
+    scales and zero-points, so that a network has as many parameters quantised as before.
 
     In a quantised op every stored real number is a scale, and the integers after it are its
     zero-point. Source: ONNX QLinearConv-10; ONNX Runtime contrib operators, com.microsoft.
     """
-    found = {t.name: t for t in stored_tensors(call)}
+    arguments = ARGUMENTS.get(call.target, ())
+    operands = [t for i, t in enumerate(call.inputs) if t is not None and i not in arguments]
+    found = {t.name: t for t in stored_tensors(call) if t in operands}
     if not _is_quantised(call):
         return tuple(found.values())
     for index, tensor in enumerate(call.inputs):
@@ -32,6 +50,16 @@ def learned_tensors(call: OpCall) -> tuple[Tensor, ...]:
     return tuple(found.values())
 
 
+def sized(calls: Iterable[OpCall]) -> tuple[tuple[OpCall, ...], tuple[OpCall, ...]]:
+    """The calls whose tensors all have a size in bytes, and the others: those on strings."""
+    known: list[OpCall] = []
+    others: list[OpCall] = []
+    for call in calls:
+        tensors = (*call.inputs, *call.outputs)
+        (known if all(t is None or _has_size(t) for t in tensors) else others).append(call)
+    return tuple(known), tuple(others)
+
+
 def activation_bytes(call: OpCall) -> int:
     """Bytes of the distinct inputs made at run time, and of the outputs."""
     return sum(t.bytes for t in {t.name: t for t in (*call.activations, *call.outputs)}.values())
@@ -39,6 +67,13 @@ def activation_bytes(call: OpCall) -> int:
 
 def stored_bytes(call: OpCall) -> int:
     return sum(t.bytes for t in stored_tensors(call))
+
+
+def _has_size(tensor: Tensor) -> bool:
+    try:
+        return item_bits(tensor.dtype) > 0
+    except QregError:
+        return False
 
 
 def _is_quantised(call: OpCall) -> bool:

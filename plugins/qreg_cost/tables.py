@@ -16,9 +16,12 @@ SHORT = {"macs": "MACs", "flops": "FLOPs", "elementwise_flops": "other FLOPs",
          "total_flops": "all FLOPs"}  # fmt: skip
 
 
-def tables(record: Counted, metrics: Sequence[Entry[MetricSpec]]) -> tuple[Table, ...]:
-    """The layers, most telling columns first; the totals by metric; then what nobody can count."""
-    names = [m.spec.name for m in metrics]
+def tables(record: Counted, metrics: Mapping[str, Entry[MetricSpec]]) -> tuple[Table, ...]:
+    """The layers, most telling columns first; the totals by metric; then what nobody can count.
+
+    ``metrics`` holds them by their keys in the record.
+    """
+    names = list(metrics)
     leading = [n for n in FIRST if n in names]
     others = [n for n in names if n not in (*FIRST, *LAST)] + [n for n in LAST if n in names]
     columns = ("layer", "op", "output", *map(heading, leading), "null in/out",
@@ -32,8 +35,8 @@ def tables(record: Counted, metrics: Sequence[Entry[MetricSpec]]) -> tuple[Table
     footer = ("total", "", "", *(_total(record, n, gap) for n in leading), "",
               *(_total(record, n, " + ?" if gap else "") for n in others), "")  # fmt: skip
     layers = Table(record.model, columns, rows, footer, optional=len(others) + 1)
-    sums = tuple((heading(m.spec.name), _total(record, m.spec.name, gap), m.spec.summary)
-                 for m in metrics)  # fmt: skip
+    sums = tuple((heading(key), _total(record, key, gap), m.spec.summary)
+                 for key, m in metrics.items())  # fmt: skip
     return (layers, Table("", ("metric", "total", "meaning"), sums), *_lists(record))
 
 

@@ -14,7 +14,7 @@ def _some(_: Any, __: Any, value: tuple[Any, ...]) -> None:
 
 
 @frozen(kw_only=True)
-class Estimation:
+class EstimateParams:
     hardware: tuple[Entry[HardwareProfileSpec], ...] = field(
         validator=_some,
         metadata={"doc": "devices by profile; speed-ups are over the first"},

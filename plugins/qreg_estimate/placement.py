@@ -11,11 +11,12 @@ CONTENTS: tuple[Content, ...] = ("weights", "activations")
 
 
 def placements(
-    ops: Sequence[FusedOp], outputs: Iterable[str], profile: Profile
+    ops: Sequence[FusedOp], outputs: Iterable[str], profile: Profile, complete: bool = True
 ) -> tuple[Placement, ...]:
     """One entry per memory that is the home of weights or activations.
 
-    Data only: code, stack and the scratch of kernels come on top.
+    Data only: code, stack and the scratch of kernels come on top. Where ``ops`` are not all ops of
+    the network the need is unknown, but more than there is room for does not fit.
     """
     needed = {"weights": weight_bytes(ops), "activations": peak_activation_bytes(ops, outputs)}
     found = []
@@ -25,8 +26,9 @@ def placements(
             total = sum(needed[content] for content in holds)
             size = int(memory.bytes.value) if memory.bytes else None
             fits = None if size is None else total <= size
-            found.append(Placement(memory=memory.name, holds=holds, needed_bytes=total,
-                                   size_bytes=size, fits=fits))  # fmt: skip
+            found.append(Placement(memory=memory.name, holds=holds,
+                                   needed_bytes=total if complete else None, size_bytes=size,
+                                   fits=fits if complete or fits is False else None))  # fmt: skip
     return tuple(found)
 
 

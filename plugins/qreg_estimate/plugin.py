@@ -12,7 +12,7 @@ def qreg_specs() -> tuple[Spec, ...]:
         StepSpec(
             name="estimate",
             summary="latency and energy of the fused network on devices",
-            params="qreg_estimate.params:Estimation",
+            params="qreg_estimate.params:EstimateParams",
             run="qreg_estimate.estimate:run",
         ),
         HardwareModelSpec(

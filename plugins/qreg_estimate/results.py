@@ -25,7 +25,7 @@ class Placement:
 
     memory: str
     holds: tuple[str, ...]
-    needed_bytes: int
+    needed_bytes: int | None  # None where an op has tensors of unknown size
     size_bytes: int | None
     fits: bool | None
 

@@ -69,7 +69,9 @@ def _notes(found: Estimation) -> tuple[str, ...]:
     for device in found.devices:
         if device.unknown:
             known = _time(device.known_latency_s)
-            count = f"{len(device.unknown)} of {len(device.layers)} ops are unknown"
+            known_ops = sum(row.estimate.latency_s is not None for row in device.layers)
+            ops = known_ops + len(device.unknown)
+            count = f"{len(device.unknown)} of {ops} ops are unknown"
             notes.append(f"{_short(device)}: {count}; the others take {known}:")
             notes += [f"  {text}" for text in device.unknown]
     return tuple(notes)

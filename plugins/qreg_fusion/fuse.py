@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import onnx_ir as ir
+from attrs import evolve
 
 from qreg.catalogue import Catalogue
 from qreg.records import OpCall, Table
 from qreg.run import Context, Outcome
-from qreg_cost.stored import activation_bytes, stored_bytes
+from qreg_cost.stored import activation_bytes, sized, stored_bytes
 from qreg_fusion.match import fusion
 from qreg_fusion.params import Fuse
 from qreg_fusion.records import FusedLayer, FusedOp, Fusion, FusionReport
@@ -18,21 +19,22 @@ from qreg_onnx.graph import partial_op_calls
 def run(context: Context, params: Fuse) -> Outcome:
     """Says what fuses; the model stays as it is."""
     del params
-    calls, lacking = partial_op_calls(context.model)
-    found = fusion(calls, needed_tensors(context.model, calls), context.catalogue)
+    found = fuse_model(context.model, context.catalogue)
     record = FusionReport(
         model=context.name,
         ops=tuple(_layer(op) for op in found.ops),
         rejected=found.rejected,
-        unknown=tuple(call.node or call.name for call in lacking),
+        unknown=tuple(call.node or call.name for call in found.unknown),
     )
-    return Outcome(record=record, tables=_tables(record), lines=(_verdict(calls, found, record),))
+    return Outcome(record=record, tables=_tables(record), lines=(_verdict(found),))
 
 
 def fuse_model(model: ir.Model, catalogue: Catalogue) -> Fusion:
-    """The groups of a model's nodes whose shapes are known."""
-    calls, _ = partial_op_calls(model)
-    return fusion(calls, needed_tensors(model, calls), catalogue)
+    """The groups of a model's nodes whose tensors have a known size, and the other nodes."""
+    typed, lacking = partial_op_calls(model)
+    calls, sizeless = sized(typed)
+    found = fusion(calls, needed_tensors(model, calls), catalogue)
+    return evolve(found, unknown=(*lacking, *sizeless))
 
 
 def needed_tensors(model: ir.Model, calls: Sequence[OpCall]) -> frozenset[str]:
@@ -75,7 +77,7 @@ def _tables(record: FusionReport) -> tuple[Table, ...]:
         tables.append(Table("not fused", ("layer", "why", "pattern"), reasons, optional=1))
     if record.unknown:
         nodes = tuple((node,) for node in record.unknown)
-        tables.append(Table("unknown shape: in no group", ("node",), nodes))
+        tables.append(Table("unknown size: in no group", ("node",), nodes))
     return tuple(tables)
 
 
@@ -84,9 +86,10 @@ def _short(pattern: str) -> str:
     return pattern.rpartition("/")[2]
 
 
-def _verdict(calls: Sequence[OpCall], found: Fusion, record: FusionReport) -> str:
+def _verdict(found: Fusion) -> str:
+    calls = [call for op in found.ops for call in op.calls]
     apart = sum(activation_bytes(call) + stored_bytes(call) for call in calls)
     together = sum(op.bytes for op in found.ops)
-    gap = f"; {len(record.unknown)} of unknown shape left out" if record.unknown else ""
+    gap = f"; {len(found.unknown)} of unknown size left out" if found.unknown else ""
     return (f"{len(calls)} ops run as {len(found.ops)}, which move {together:,} bytes "
             f"instead of {apart:,}{gap}")  # fmt: skip

@@ -1,12 +1,11 @@
 """A group of ops as one: what crosses its border, and what it costs."""
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from qreg.catalogue import Catalogue, Entry, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue, Entry
 from qreg.records import Cost, OpCall
-from qreg.specs import FusionPatternSpec, Ref
-from qreg_cost.estimate_cost import cost_of, sum_of
+from qreg.specs import FusionPatternSpec
+from qreg_cost.estimate_cost import cost_of, sum_of, wrong_answer
 from qreg_cost.stored import stored_tensors
 from qreg_fusion.records import FusedOp
 
@@ -31,23 +30,24 @@ def fused_op(calls: tuple[OpCall, ...], pattern: Pattern | None, catalogue: Cata
     )
 
 
-def asked(pattern: Pattern, ref: Ref, calls: tuple[OpCall, ...]) -> Any:
-    """What a pattern's own function says of ``calls``; its fault is told with the plugin's name."""
-    function = ref.load()
-    try:
-        return function(calls)
-    except Exception as exc:
-        raise QregError(
-            f"fusion pattern {pattern.id} ({pattern.distribution}) fails on "
-            f"{', '.join(c.name for c in calls)}: {cause_of(exc)}"
-        ) from exc
+def accepts(pattern: Pattern, calls: tuple[OpCall, ...]) -> bool:
+    """Whether the pattern's own condition, where it has one, holds for ``calls``."""
+    if pattern.spec.accept is None:
+        return True
+    return bool(pattern.call("accept", calls, about=_place(calls)))
 
 
 def _cost(calls: tuple[OpCall, ...], pattern: Pattern | None, catalogue: Catalogue) -> Cost | None:
     """The pattern's own estimate, else the sum of its ops; None where one is unknown."""
     if pattern is not None and pattern.spec.estimate is not None:
-        cost: Cost = asked(pattern, pattern.spec.estimate, calls)
+        cost = pattern.call("estimate", calls, about=_place(calls))
+        if not isinstance(cost, Cost):
+            raise wrong_answer(pattern, cost, "(tuple[OpCall, ...]) -> Cost", _place(calls))
         return cost
     costs = [cost_of(call, catalogue) for call in calls]
     known = tuple(cost for cost in costs if cost is not None)
     return sum_of(known) if len(known) == len(costs) else None
+
+
+def _place(calls: tuple[OpCall, ...]) -> str:
+    return f"layers {', '.join(c.name for c in calls)}"

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
-from qreg.catalogue import Catalogue, rank
+from qreg.catalogue import Catalogue, rank, undisputed
 from qreg.records import OpCall
 from qreg.specs import FusionPatternSpec
-from qreg_fusion.group import Pattern, asked, fused_op
+from qreg_fusion.group import Pattern, accepts, fused_op
 from qreg_fusion.records import FusedOp, Fusion, Rejected
 
 Chain = tuple[int, ...]  # indices of calls, each reading the one before
@@ -46,6 +46,7 @@ def fusion(calls: Sequence[OpCall], outputs: Collection[str], catalogue: Catalog
     Longer patterns are tried first, then patterns by id, each from the first call to the last; a
     call that is taken stays taken. A chain fuses where each tensor between its ops has exactly one
     reader and is no output; the next op may take it at any input that is computed at run time.
+    A chain that several patterns name belongs to the one that wins it as a target is won.
     """
     graph = Graph(calls, _readers(calls), outputs)
     taken: dict[int, Chain] = {}
@@ -56,7 +57,11 @@ def fusion(calls: Sequence[OpCall], outputs: Collection[str], catalogue: Catalog
             for found in _candidates(graph, pattern.spec.chain, (start,)):
                 if _inside_one(found.chain, taken):
                     continue
-                obstacle = found.obstacle or _obstacle(found.chain, taken, pattern, graph)
+                obstacle = found.obstacle or _taken(found.chain, taken, graph)
+                if not obstacle:
+                    if _winner(found.chain, graph, catalogue) is not pattern:
+                        continue
+                    obstacle = _refusal(found.chain, pattern, graph)
                 if obstacle:
                     refused.append((pattern, Candidate(found.chain, obstacle)))
                 else:
@@ -70,11 +75,37 @@ def fusion(calls: Sequence[OpCall], outputs: Collection[str], catalogue: Catalog
 
 
 def _patterns(catalogue: Catalogue) -> list[Pattern]:
-    """Longest first; those that another replaces are left out."""
+    """Longest first."""
     entries = catalogue.of(FusionPatternSpec)
-    replaced = {old for entry in entries for old in entry.spec.overrides}
-    kept = [entry for entry in entries if entry.id not in replaced]
-    return sorted(kept, key=lambda entry: (-len(entry.spec.chain), entry.id))
+    return sorted(entries, key=lambda entry: (-len(entry.spec.chain), entry.id))
+
+
+def _winner(chain: Chain, graph: Graph, catalogue: Catalogue) -> Pattern | None:
+    """The pattern that serves a chain of ops, as the catalogue chooses who serves a target.
+
+    A pin of the first op's target decides; else the most specific alternatives, the latest
+    ``since``; else ``overrides``; else it is an error that names all.
+    """
+    calls = [graph.calls[i] for i in chain]
+    first = calls[0]
+    claims = [p for p in _patterns(catalogue) if _fits(p, calls)]
+    pinned = [p for p in claims if p.id in catalogue.pins.get(first.target, ())]
+    keys = [(_specificity(p, calls), p.spec.since) for p in claims]
+    best = [p for key, p in zip(keys, claims, strict=True) if key == max(keys)]
+    return undisputed(pinned or best, first.target) if claims else None
+
+
+def _fits(pattern: Pattern, calls: Sequence[OpCall]) -> bool:
+    chain = pattern.spec.chain
+    if len(chain) != len(calls) or pattern.spec.since > calls[0].opset:
+        return False
+    return all(_serves(call, names) for call, names in zip(calls, chain, strict=True))
+
+
+def _specificity(pattern: Pattern, calls: Sequence[OpCall]) -> int:
+    """The least specific of its positions."""
+    named = zip(calls, pattern.spec.chain, strict=True)
+    return min(max(rank(name, call.target) for name in names) for call, names in named)
 
 
 def _readers(calls: Sequence[OpCall]) -> dict[str, tuple[int, ...]]:
@@ -129,13 +160,17 @@ def _inside_one(chain: Chain, taken: Mapping[int, Chain]) -> bool:
     return len(groups) == 1 and None not in groups
 
 
-def _obstacle(chain: Chain, taken: Mapping[int, Chain], pattern: Pattern, graph: Graph) -> str:
+def _taken(chain: Chain, taken: Mapping[int, Chain], graph: Graph) -> str:
     for index in chain:
         if index in taken:
             owner = graph.calls[taken[index][0]].name
             return f"{graph.calls[index].name} already runs as one with {owner}"
+    return ""
+
+
+def _refusal(chain: Chain, pattern: Pattern, graph: Graph) -> str:
     accept = pattern.spec.accept
-    if accept is not None and not asked(pattern, accept, tuple(graph.calls[i] for i in chain)):
+    if accept is not None and not accepts(pattern, tuple(graph.calls[i] for i in chain)):
         return f"the pattern's condition {accept.path} does not hold"
     return ""
 

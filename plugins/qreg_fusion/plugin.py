@@ -9,6 +9,7 @@ GEMM = ("onnx.Gemm", "com.microsoft.QGemm")
 ADD = ("onnx.Add", "com.microsoft.QLinearAdd")
 NORM = ("onnx.BatchNormalization",)
 RELU = ("onnx.Relu", "onnx.Clip")
+SAME_SIZE = "qreg_fusion.conditions:same_size"
 
 
 @hookimpl
@@ -20,10 +21,12 @@ def qreg_specs() -> tuple[Spec, ...]:
             params="qreg_fusion.params:Fuse",
             run="qreg_fusion.fuse:run",
         ),
-        FusionPatternSpec(name="conv_norm_relu", chain=(CONV, NORM, RELU)),
-        FusionPatternSpec(name="conv_norm", chain=(CONV, NORM)),
-        FusionPatternSpec(name="conv_relu", chain=(CONV, RELU)),
-        FusionPatternSpec(name="conv_add_relu", chain=(CONV, ADD, RELU)),
-        FusionPatternSpec(name="conv_add", chain=(CONV, ADD)),
-        FusionPatternSpec(name="gemm_relu", chain=(GEMM, RELU)),
-    )
+        # The targets are those of the first op: what a pin may name.
+        FusionPatternSpec(name="conv_norm_relu", targets=CONV, chain=(CONV, NORM, RELU)),
+        FusionPatternSpec(name="conv_norm", targets=CONV, chain=(CONV, NORM)),
+        FusionPatternSpec(name="conv_relu", targets=CONV, chain=(CONV, RELU)),
+        FusionPatternSpec(name="conv_add_relu", targets=CONV, chain=(CONV, ADD, RELU),
+                          accept=SAME_SIZE),
+        FusionPatternSpec(name="conv_add", targets=CONV, chain=(CONV, ADD), accept=SAME_SIZE),
+        FusionPatternSpec(name="gemm_relu", targets=GEMM, chain=(GEMM, RELU)),
+    )  # fmt: skip

@@ -39,10 +39,14 @@ class Rejected:
 
 @frozen
 class Fusion:
-    """Every op in exactly one group, in an order in which the groups can run."""
+    """Every op in exactly one group, in an order in which the groups can run.
+
+    But for those ``unknown``: of unknown shape, or on elements that have no size.
+    """
 
     ops: tuple[FusedOp, ...]
     rejected: tuple[Rejected, ...]
+    unknown: tuple[OpCall, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -68,4 +72,4 @@ class FusionReport:
     model: str
     ops: tuple[FusedLayer, ...]
     rejected: tuple[Rejected, ...]
-    unknown: tuple[str, ...]  # nodes whose tensors have no known shape: in no group
+    unknown: tuple[str, ...]  # nodes whose tensors have no known size: in no group

@@ -38,7 +38,8 @@ def batch_norm_float(call: OpCall) -> dict[str, object]:
 def softmax_float(call: OpCall) -> dict[str, object]:
     """Source: ONNX Softmax-13; before, Softmax-11, over all axes from ``axis`` on."""
     x = activation(call, 0, "input", ("float32",))
-    return {**_rows(x.shape, call.attribute("axis"), call.opset), "headers": ("math.h",)}
+    axis = call.attribute("axis", -1 if call.opset >= LAST_AXIS_SINCE else 1)
+    return {**_rows(x.shape, axis, call.opset), "headers": ("math.h",)}
 
 
 def softmax_int8(call: OpCall) -> dict[str, object]:
@@ -48,7 +49,7 @@ def softmax_int8(call: OpCall) -> dict[str, object]:
     """
     x = activation(call, 0, "X", EIGHT_BITS)
     x_grid, y = grid(call, 1, "x", x.dtype), grid(call, 3, "y", x.dtype)
-    rows = _rows(x.shape, call.attribute("axis"), int(call.attribute("opset", 0)))
+    rows = _rows(x.shape, call.attribute("axis", -1), int(call.attribute("opset", 0)))
     levels = np.floor(np.float32(1) / y.scale)
     if not levels < LARGEST_LEVELS:
         raise refuse(call, f"y_scale {y.scale} is below 2^-22")
@@ -63,16 +64,15 @@ def softmax_int8(call: OpCall) -> dict[str, object]:
     }
 
 
-def _rows(shape: tuple[int, ...], axis: int | None, opset: int) -> dict[str, int]:
+def _rows(shape: tuple[int, ...], axis: int, opset: int) -> dict[str, int]:
     """Which elements are normalised together: ``length`` of them, ``inner`` apart."""
+    place = axis % len(shape)
     if opset >= LAST_AXIS_SINCE:
-        place = (-1 if axis is None else axis) % len(shape)
         return {
             "outer": prod(shape[:place]),
             "length": shape[place],
             "inner": prod(shape[place + 1 :]),
         }
-    place = (1 if axis is None else axis) % len(shape)
     return {"outer": prod(shape[:place]), "length": prod(shape[place:]), "inner": 1}
 
 

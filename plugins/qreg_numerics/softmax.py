@@ -17,7 +17,8 @@ def qlinear_softmax(call: OpCall, inputs: Inputs) -> tuple[Array, ...]:
     """``y = rne(f32(f32(T[x] * L) / sum(T[x]))) + y_zp``, with ``L = floor(f32(1 / y_scale))``.
 
     ``T`` is indexed so that a row's largest element reads its last entry; the sum runs in order in
-    float32. Before operator set 13 (attribute ``opset``) a row is all axes from ``axis`` on.
+    float32. Before operator set 13 (attribute ``opset``) a row is all axes from ``axis`` on; the
+    default is -1 all the same.
     The floor makes 254 of a ``y_scale`` whose inverse falls below 255. Where
     ``L`` exceeds 148.4 times the row's length the product overflows and uint8 gives 0 for the
     largest element: reproduced, not repaired.
@@ -29,7 +30,8 @@ def qlinear_softmax(call: OpCall, inputs: Inputs) -> tuple[Array, ...]:
     since = int(call.attribute("opset", 0))
     if not since:
         raise refusal(call, "attribute opset is missing; ONNX Runtime requires it")
-    rows, shape = _rows(x.values, call.attribute("axis"), since)
+    axis = int(call.attribute("axis", -1))
+    rows, shape = _rows(x.values, axis, since)
     distance = rows.max(-1, keepdims=True).astype(np.int32) - rows.astype(np.int32)
     terms = exponentials(x.scale, rows.shape[-1])[255 - distance]
     with np.errstate(all="ignore"):
@@ -37,7 +39,7 @@ def qlinear_softmax(call: OpCall, inputs: Inputs) -> tuple[Array, ...]:
         levels = np.floor(np.float32(1) / y.scale)
         value = np.rint(terms * levels / total)
     result = _shifted(value, y).reshape(shape)
-    return (result if since < LAST_AXIS_SINCE else np.moveaxis(result, -1, _axis(call)),)
+    return (result if since < LAST_AXIS_SINCE else np.moveaxis(result, -1, axis),)
 
 
 def exponentials(scale: Array, length: int) -> Array:
@@ -53,18 +55,13 @@ def exponentials(scale: Array, length: int) -> Array:
     return np.array([math.exp((i - 255 + shift) * step) for i in range(256)]).astype(np.float32)
 
 
-def _rows(x: Array, axis: int | None, since: int) -> tuple[Array, tuple[int, ...]]:
+def _rows(x: Array, axis: int, since: int) -> tuple[Array, tuple[int, ...]]:
     """``x`` as rows to normalise, and the shape their result has."""
     if since >= LAST_AXIS_SINCE:
-        moved = np.moveaxis(x, -1 if axis is None else axis, -1)
+        moved = np.moveaxis(x, axis, -1)
         return moved.reshape(-1, moved.shape[-1]), moved.shape
-    start = (1 if axis is None else axis) % x.ndim
+    start = axis % x.ndim
     return x.reshape(math.prod(x.shape[:start]), -1), x.shape
-
-
-def _axis(call: OpCall) -> int:
-    axis = call.attribute("axis")
-    return -1 if axis is None else int(axis)
 
 
 def _shifted(value: Array, y: Grid) -> Array:

@@ -53,7 +53,7 @@ def _only_plugin(call: OpCall, catalogue: Catalogue) -> bool:
     """Whether the op belongs to a domain of its own and a plugin declares a reference for it."""
     if call.target.startswith(("onnx.", "com.microsoft.")):
         return False
-    entry = catalogue.choose(OpSpec, call.target)
+    entry = catalogue.choose(OpSpec, call.target, call.opset)
     return entry is not None and entry.spec.reference is not None
 
 

@@ -148,8 +148,7 @@ def softmax_overflows(call: OpCall, scale: float) -> bool:
     Its entries reach FLT_MAX / (D * e^5) for D elements; ``floor(1 / scale) / D`` of that overflow
     above e^5. Source: ONNX Runtime 1.31, qlinear_softmax.cc, and measurement.
     """
-    axis = int(call.attribute("axis", -1 if call.opset >= SOFTMAX_ONE_AXIS else 1))
-    shape = call.input(0).shape
+    axis, shape = _softmax_axis(call), call.input(0).shape
     elements = shape[axis] if call.opset >= SOFTMAX_ONE_AXIS else prod(shape[axis:])
     return floor(1 / scale) > exp(5) * elements
 
@@ -160,10 +159,15 @@ def _softmax(call: OpCall) -> str:
     return ""
 
 
+def _softmax_axis(call: OpCall) -> int:
+    """Source: ONNX Softmax-13; before, Softmax-11."""
+    return int(call.attribute("axis", -1 if call.opset >= SOFTMAX_ONE_AXIS else 1))
+
+
 def _softmax_attributes(call: OpCall) -> dict[str, Any]:
-    """``opset`` says which default axis and which flattening the float op has."""
-    axis = {"axis": call.attributes["axis"]} if "axis" in call.attributes else {}
-    return {**axis, "opset": call.opset}
+    """``opset`` says which flattening the float op has; the default axis of the quantised one is -1
+    for each, so the axis is always written."""
+    return {"axis": _softmax_axis(call), "opset": call.opset}
 
 
 FORMS: Mapping[str, Form] = {

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from qreg.catalogue import cause_of
-from qreg.errors import QregError
+from qreg.errors import Mistakes, QregError
 from qreg.records import OpCall
 from qreg.run import Context, Outcome
 from qreg_onnx.graph import name_layers, op_call, target_of
@@ -151,17 +150,15 @@ def _plan(rule: NumberedRule, call: OpCall, ranges: Ranges) -> NodePlan | None:
         return None
     entry = rule.use.entry
     try:
-        plan = entry.spec.apply.load()(rule.use.params, call, ranges)
+        plan = entry.call("apply", rule.use.params, call, ranges)
     except QregError as exc:
-        raise QregError(f"{exc} (for layer {call.name!r}, {rule.title})") from exc
-    except Exception as exc:  # a rule may be anybody's
-        raise QregError(
-            f"rule {entry.id} ({entry.distribution}) failed at {call.name!r}: {cause_of(exc)}"
-        ) from exc
+        kind = Mistakes if isinstance(exc, Mistakes) else QregError
+        raise kind(f"{exc} (for layer {call.name!r}, {rule.title})") from exc
     if not isinstance(plan, NodePlan):
         raise QregError(
-            f"rule {entry.id} ({entry.distribution}) gave {type(plan).__name__} for {call.name!r}; "
-            "its contract is (rule, OpCall, Ranges) -> NodePlan"
+            f"{entry.spec.registry} {entry.id} ({entry.distribution} {entry.version}) gave "
+            f"{type(plan).__name__} for layer {call.name!r}; its contract is (rule, OpCall, Ranges) "
+            "-> NodePlan; that is a fault of the plugin"
         )
     return plan
 

@@ -11,7 +11,7 @@ import numpy as np
 from attrs import asdict, field, frozen
 
 from qreg.catalogue import Catalogue
-from qreg.errors import QregError, StructureError
+from qreg.errors import Mistakes, QregError, StructureError
 from qreg.lines import key_lines
 from qreg.pipeline import located, read_toml
 from qreg.records import Tensor
@@ -65,7 +65,7 @@ class Ranges:
                 zero = found.zero_point
                 low, high = limits(dtype)
                 if zero is None or not low <= zero <= high:
-                    raise QregError(
+                    raise Mistakes(
                         f"{found.place or self.origin}: zero_point {zero} of tensor {name!r} does "
                         f"not fit {dtype}; give one from {low} to {high}, or choose another type"
                     )
@@ -118,7 +118,7 @@ def read_ranges(path: Path, catalogue: Catalogue) -> dict[str, Range]:
     try:
         tables = structure(table, RangesFile, catalogue, path.parent).tensor
     except StructureError as exc:
-        raise QregError(located(path, text, exc.problems)) from exc
+        raise Mistakes(located(path, text, exc.problems)) from exc
     lines = key_lines(text)
     return {
         name: Range(tensor=name, place=f"{path}:{_line(lines, name)}", **asdict(item))

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from attrs.validators import min_len
 
 from qreg.catalogue import NONE, Catalogue, rank_of
-from qreg.errors import QregError, StructureError
+from qreg.errors import Mistakes, QregError, StructureError
 from qreg.pipeline import located, read_toml
 from qreg.records import OpCall
 from qreg.specs import QuantRuleSpec
@@ -172,7 +172,7 @@ def _read(path: Path, catalogue: Catalogue) -> tuple[Use[QuantRuleSpec], ...]:
     try:
         return structure(table, RulesFile, catalogue, path.parent).rule
     except StructureError as exc:
-        raise QregError(located(path, text, exc.problems)) from exc
+        raise Mistakes(located(path, text, exc.problems)) from exc
 
 
 def _nearest(pattern: str, names: list[str]) -> list[str]:

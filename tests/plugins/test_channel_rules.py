@@ -171,6 +171,9 @@ OTHERS = {
     "quantised softmax": ("com.microsoft.QLinearSoftmax", lambda: (
         by_rows(integers(4, 3, 2)), SCALE, ZERO, np.float32(1 / 256), np.int8(-128)),
         {"axis": 1, "opset": 13}, 1),
+    "quantised softmax before opset 13, default axis": ("com.microsoft.QLinearSoftmax", lambda: (
+        partly(integers(4, 3, 2), 0.9), SCALE, ZERO, np.float32(1 / 256), np.int8(-128)),
+        {"opset": 11}, 1),
 }  # fmt: skip
 
 

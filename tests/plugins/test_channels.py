@@ -159,8 +159,52 @@ def test_states_of_the_wrong_shape_are_refused_with_the_plugins_name() -> None:
     )
     catalogue = Catalogue((Entry("third", "third-party", "1.0", "m", spec),))
 
-    with pytest.raises(QregError, match=r"third/wrong \(third-party\) gave states of shapes"):
+    with pytest.raises(QregError, match=(
+        r"node 'odd' \(onnx.Round\): shortcut_handlers third/wrong \(third-party 1.0\) gave states of "
+        r"shapes \[\(1,\)\]; the op's outputs have shapes \[\(1, 2, 3, 3\)\]")):  # fmt: skip
         analysed(proto, catalogue)
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        ("nothing", "gave NoneType; its contract is (OpCall, tuple[State | None, ...], Evaluate)"),
+        ("bare_state", "gave State; its contract is (OpCall, tuple[State | None, ...], Evaluate)"),
+        ("two_states", "gave states of shapes [(1, 2, 3, 3), (1, 2, 3, 3)]; the op's outputs have"),
+        ("failing", "failed: KeyError: 'axis'; that is a fault of the plugin"),
+    ],
+)
+def test_a_handler_that_fails_or_gives_no_state_per_output_is_blamed(
+    handler: str, message: str
+) -> None:
+    net = Net()
+    proto = net.model(net.op("Round", net.input(1, 2, 3, 3), name="odd"))
+    spec = ShortcutHandlerSpec(
+        name="wrong", targets=("onnx.Round",), propagate=f"{__name__}:{handler}"
+    )
+    catalogue = Catalogue((Entry("third", "third-party", "1.0", "m", spec),))
+
+    with pytest.raises(QregError) as told:
+        analysed(proto, catalogue)
+
+    whose = "node 'odd' (onnx.Round): shortcut_handlers third/wrong (third-party 1.0)"
+    assert f"{whose} {message}" in str(told.value)
+
+
+def nothing(call: OpCall, states: States, evaluate: Evaluate) -> None:
+    return None
+
+
+def bare_state(call: OpCall, states: States, evaluate: Evaluate) -> State:
+    return live(call.output)
+
+
+def two_states(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, ...]:
+    return (live(call.output), live(call.output))
+
+
+def failing(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, ...]:
+    raise KeyError("axis")
 
 
 def wrong_shape(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, ...]:

@@ -18,9 +18,13 @@ from qreg.cli import main
 from qreg.errors import QregError
 from qreg.records import Cost, OpCall
 from qreg.run import to_json
-from qreg.specs import LayerEstimatorSpec, ShortcutHandlerSpec
+from qreg.specs import LayerEstimatorSpec, MetricSpec, ShortcutHandlerSpec
+from qreg_channels.propagate import analyse
 from qreg_conv.cost import contraction
+from qreg_cost.count import by_key, layer_row, totals, value_of
 from qreg_cost.estimate_cost import cost_of
+from qreg_cost.layers import layer_costs
+from qreg_cost.records import LayerCost
 from qreg_linear.cost import product
 from qreg_onnx.graph import op_calls
 from qreg_onnx.runtime import session
@@ -346,6 +350,26 @@ def test_bytes_and_params_by_hand(rng: np.random.Generator) -> None:
     assert rows["view"]["bytes"] == 2 * activation
 
 
+def test_limits_and_fill_values_are_no_parameters(rng: np.random.Generator) -> None:
+    """A Relu6 adds none to a convolution; a slope and a constant that is added do count."""
+    net = Net()
+    y = net.conv(net.input(1, 2, 4, 4), weights(rng, 4, 2, 3, 3), "a", **PADS)
+    y = net.op("Clip", y, F32(0), F32(6), name="relu6")
+    y = net.op("Pad", y, np.array([0, 0, 1, 1, 0, 0, 1, 1]), F32(0), name="pad")
+    y = net.op("Resize", y, np.zeros(0, F32), np.array([1, 1, 2, 2], F32), name="up")
+    slope = net.constant(F32(0.25), "slope")
+    y = net.op("PRelu", net.op("Clip", y, slope, name="least"), slope, name="prelu")
+    y = net.op("Add", y, F32(3), name="shift")
+
+    totals, rows = counted(net.model(y))
+
+    found = {name: row["params"] for name, row in rows.items() if "params" in row}
+    known = {"a": 4 * 2 * 9, "relu6": 0, "pad": 0, "up": 0, "least": 0, "prelu": 1, "shift": 1}
+    assert found == {name: known[name] for name in found}
+    assert {"a", "relu6", "pad", "least", "shift"} <= found.keys()
+    assert totals["params"] == sum(found.values())
+
+
 def quantised(rng: np.random.Generator) -> onnx.ModelProto:
     """A grouped convolution and a linear layer in int8, zero-points not 0."""
     net = Net()
@@ -478,9 +502,87 @@ def test_an_estimator_that_fails_is_told_with_its_plugin(rng: np.random.Generato
     catalogue = Catalogue((Entry("third", "third-party", "1.0", "m", spec),))
 
     with pytest.raises(QregError, match=(
-        r"layer estimator third/bad \(third-party\) fails on node 'act' \(onnx.Relu\): "
+        r"node 'act' \(onnx.Relu\): layer_estimators third/bad \(third-party 1.0\) failed: "
         "ZeroDivisionError: no groups")):  # fmt: skip
         cost_of(call, catalogue)
+
+
+def no_cost(call: OpCall) -> int:
+    return 3
+
+
+def test_an_estimator_that_gives_no_cost_is_blamed() -> None:
+    net = Net()
+    (call,) = op_calls(qreg.load(net.model(net.op("Relu", net.input(1, 2), name="act"))))
+    spec = LayerEstimatorSpec(name="bad", targets=("onnx.Relu",), estimate=f"{__name__}:no_cost")
+
+    with pytest.raises(QregError, match=(
+        r"node 'act' \(onnx.Relu\): layer_estimators third/bad \(third-party 1.0\) gave int; its "
+        r"contract is \(OpCall\) -> Cost")):  # fmt: skip
+        cost_of(call, Catalogue((Entry("third", "third-party", "1.0", "m", spec),)))
+
+
+def test_an_op_on_strings_is_unknown_and_the_others_are_counted(rng: np.random.Generator) -> None:
+    """Though an Identity has an estimator: a string has no size in bytes."""
+    net = Net()
+    s = net.input(3, name="s", kind=TensorProto.STRING)
+    words = net.op("StringNormalizer", net.op("Identity", s, name="same"), name="lower",
+                   case_change_action="LOWER")  # fmt: skip
+    y = net.conv(net.input(1, 2, 4, 4), weights(rng, 4, 2, 3, 3), "a", **PADS)
+
+    record = qreg.count(net.model(words, y))
+
+    assert record.totals["macs"] == 1152
+    assert [row["name"] for row in record.layers] == ["a"]
+    assert {u.op: u.nodes for u in record.unknown} == {
+        "onnx.Identity": ("same",), "onnx.StringNormalizer": ("lower",)
+    }  # fmt: skip
+
+
+# Metrics of third parties ----------------------------------------------------------------------
+
+
+def one(layer: LayerCost) -> int:
+    return 1
+
+
+def a_word(layer: LayerCost) -> str:
+    return "many"
+
+
+def metric(plugin: str, name: str, compute: str = "one") -> Entry[MetricSpec]:
+    spec = MetricSpec(name=name, compute=f"{__name__}:{compute}")
+    return Entry(plugin, "third-party", "1.0", "m", spec)
+
+
+def test_metrics_of_one_name_are_told_apart_by_their_ids(rng: np.random.Generator) -> None:
+    net = Net()
+    y = net.conv(net.input(1, 2, 4, 4), weights(rng, 4, 2, 3, 3), "a", **PADS)
+    (call,) = op_calls(qreg.load(net.model(y)))
+    macs = api.catalogue().find(MetricSpec, "cost/macs")
+    params = api.catalogue().find(MetricSpec, "cost/params")
+    theirs = [metric("third", "macs"), metric("third", "params"), metric("third", "op")]
+    (layer,) = layer_costs([call], analyse([call], api.catalogue()), api.catalogue())
+    assert layer is not None
+
+    metrics = by_key([macs, params, macs, *theirs, metric("third", "alone")])
+
+    assert totals([layer], metrics) == {
+        "cost/macs": 1152, "cost/params": 4 * 2 * 9, "third/macs": 1, "third/params": 1,
+        "third/op": 1, "alone": 1,
+    }  # fmt: skip
+    assert layer_row(layer, metrics)["op"] == "Conv"
+
+
+def test_a_metric_that_gives_no_number_is_blamed(rng: np.random.Generator) -> None:
+    net = Net()
+    (call,) = op_calls(qreg.load(net.model(net.op("Relu", net.input(1, 2), name="act"))))
+    (layer,) = layer_costs([call], analyse([call], api.catalogue()), api.catalogue())
+    assert layer is not None
+
+    with pytest.raises(QregError, match=(
+        r"layer 'act': metrics third/words \(third-party 1.0\) gave str; its contract is")):  # fmt: skip
+        value_of(metric("third", "words", "a_word"), layer)
 
 
 def test_every_op_with_an_estimator_here_has_a_shortcut_handler() -> None:

@@ -156,14 +156,16 @@ def test_softmax_on_any_axis_and_where_its_product_overflows(kind: str, tmp_path
     draw = Draw(5)
     nodes = []
     forms = [((3, 10), 1, 13), ((2, 3, 7), -1, 13), ((2, 5, 3), 1, 13), ((2, 5, 3), 1, 11),
-             ((4, 1), -1, 13), ((4, 300), -1, 12)]  # fmt: skip
+             ((4, 1), -1, 13), ((4, 300), -1, 12), ((2, 4, 9), None, 13),
+             ((2, 4, 9), None, 11)]  # fmt: skip
     for y_scale in (1 / 256, 1 / 255, 0.01, 0.5):
         for shape, axis, opset in forms:
             lowest = const(np.iinfo(TYPES[kind]).min, TYPES[kind])
             zero = draw.generator.choice(np.array([lowest, draw.zero(kind)], object))
             x_scale = const(draw.generator.choice([0.02, 0.1, 0.5]))
             inputs = [draw.tensor(kind, *shape), x_scale, draw.zero(kind), const(y_scale), zero]
-            nodes.append(Node("QLinearSoftmax", inputs, {"axis": axis, "opset": opset}, MICROSOFT))
+            given = {"opset": opset} if axis is None else {"axis": axis, "opset": opset}
+            nodes.append(Node("QLinearSoftmax", inputs, given, MICROSOFT))
     compare(nodes, tmp_path)
 
 

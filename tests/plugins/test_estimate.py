@@ -3,23 +3,25 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from small_nets import Net
 
 import qreg
 from qreg.api import catalogue
 from qreg.catalogue import Entry
 from qreg.cli import main
+from qreg.errors import QregError
 from qreg.specs import HardwareModelSpec, HardwareProfileSpec
 from qreg_estimate.estimate import estimation
 from qreg_estimate.profile import load_profile
 from qreg_estimate.records import Estimate, Profile
 from qreg_estimate.results import DeviceEstimate, Estimation
 from qreg_estimate.tables import devices, verdict
-from qreg_fusion.match import fuse
+from qreg_fusion.fuse import fuse_model
 from qreg_fusion.records import FusedOp
-from qreg_onnx.graph import op_calls
 
 DEVICES = ("cortex-m4", "epyc-core", "h200")
 DEFAULT_MODEL = catalogue().find(HardwareModelSpec, "roofline")
@@ -166,10 +168,9 @@ def test_what_is_unknown_is_printed_as_such_and_listed(
 
 def test_an_op_nobody_can_count_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model = qreg.load(single_op("Erf", TensorProto.FLOAT))
-    calls = op_calls(model)
-    ops = fuse(calls, ("y",), catalogue().__class__())  # nothing installed
+    found = fuse_model(model, catalogue().__class__())  # nothing installed
     hardware = catalogue().find(HardwareProfileSpec, "h200")
-    (device,) = estimation("g", ops, ("y",), DEFAULT_MODEL, [hardware]).devices
+    (device,) = estimation("g", found, ("y",), DEFAULT_MODEL, [hardware]).devices
     assert device.unknown == ("the-op (Erf): no plugin has a layer estimator for it",)
     assert device.layers[0].macs is None
 
@@ -181,14 +182,74 @@ def a_second_per_op(op: FusedOp, profile: Profile) -> Estimate:
 
 def test_any_hardware_model_serves_and_says_its_own_state(network: Path) -> None:
     spec = HardwareModelSpec(name="second", estimate=f"{__name__}:a_second_per_op")
-    ops = fuse(op_calls(qreg.load(network)), ("output",), catalogue())
+    fusion = fuse_model(qreg.load(network), catalogue())
     hardware = catalogue().find(HardwareProfileSpec, "h200")
-    result = estimation("net", ops, ("output",), Entry("t", "t", "1", "t", spec), [hardware])
+    result = estimation("net", fusion, ("output",), Entry("t", "t", "1", "t", spec), [hardware])
     assert result.hardware_model == "t/second"
-    assert result.devices[0].latency_s == len(ops)
+    assert result.devices[0].latency_s == len(fusion.ops)
     assert result.devices[0].energy_j is result.devices[0].total_energy_j is None
-    assert verdict(result) == f"estimate: h200 {len(ops)} s (second, made up)"
+    assert verdict(result) == f"estimate: h200 {len(fusion.ops)} s (second, made up)"
     assert "error: made up; quite wrong" in devices(result).notes
+
+
+def no_estimate(op: FusedOp, profile: Profile) -> float:
+    del op, profile
+    return 1.0
+
+
+def test_a_hardware_model_that_gives_no_estimate_is_blamed(network: Path) -> None:
+    spec = HardwareModelSpec(name="second", estimate=f"{__name__}:no_estimate")
+    fusion = fuse_model(qreg.load(network), catalogue())
+    hardware = catalogue().find(HardwareProfileSpec, "h200")
+
+    with pytest.raises(QregError, match=(
+        r"layer 'conv1' \(Conv\+Relu\): hardware_models t/second \(t 1\) gave float; its contract "
+        r"is \(FusedOp, Profile\) -> Estimate")):  # fmt: skip
+        estimation("net", fusion, (), Entry("t", "t", "1", "t", spec), [hardware])
+
+
+def test_what_a_branch_of_an_if_reads_does_not_disappear_into_a_group() -> None:
+    net = Net()
+    y = net.conv(net.input(1, 3, 8, 8), np.ones((4, 3, 3, 3), np.float32), "a")
+    r = net.op("Relu", y, name="r")
+    branches = {}
+    for name, op in (("then_branch", "Relu"), ("else_branch", "Neg")):
+        out = helper.make_tensor_value_info(f"{op}.z", TensorProto.FLOAT, [1, 4, 6, 6])
+        inner = helper.make_node(op, [y], [out.name])
+        branches[name] = helper.make_graph([inner], name, [], [out])
+    z = net.op("If", net.input(name="cond", kind=TensorProto.BOOL), name="if", **branches)
+    model = net.model(net.op("Add", z, r, name="add"))
+
+    (device,) = qreg.estimate(model, hardware=["cortex-m4"]).devices
+
+    assert device.latency_s is None
+    rows = {layer.name: layer.op for layer in device.layers}
+    assert (rows["a"], rows["r"]) == ("Conv", "Relu")
+    assert [text.partition(":")[0] for text in device.unknown][:1] == ["if (If)"]
+
+
+def test_nodes_of_unknown_size_are_listed_and_leave_the_totals_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = Net()
+    y = net.conv(net.input(1, 3, 8, 8), np.ones((4, 3, 3, 3), np.float32), "a")
+    odd = net.op("Foo", y, domain="com.example", name="odd")
+    words = net.op("Identity", net.input(3, name="s", kind=TensorProto.STRING), name="same")
+    path = tmp_path / "net.onnx"
+    onnx.save(net.model(odd, words), path)
+
+    (device,) = qreg.estimate(path, hardware=["cortex-m4"]).devices
+
+    assert [layer.name for layer in device.layers] == ["a"]
+    assert device.latency_s is device.total_energy_j is device.speedup is None
+    assert device.known_latency_s == device.layers[0].estimate.latency_s
+    assert device.unknown == (
+        "odd (Foo): a tensor of unknown size", "same (Identity): a tensor of unknown size"
+    )  # fmt: skip
+    assert [part.needed_bytes for part in device.memory] == [None, None]
+    assert [part.fits for part in device.memory] == [None, None]
+    assert main(["estimate", str(path), "--hardware", "cortex-m4"]) == 0
+    assert "cortex-m4: 2 of 3 ops are unknown; the others take" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_in_the_verdict(found: Estimation) -> None:

@@ -290,20 +290,107 @@ def test_a_pattern_may_bring_its_own_cost() -> None:
 def test_a_pattern_that_fails_is_told_with_its_plugin() -> None:
     net, z = softmaxed()
 
-    with pytest.raises(QregError, match=r"third/conv_soft \(third-party\) fails on a, s: KeyError"):
+    with pytest.raises(
+        QregError,
+        match=(
+            r"layers a, s: fusion_patterns third/conv_soft \(third-party 1.0\) failed: KeyError"
+        ),
+    ):
         fused(net, z, catalogue=patterns(
             FusionPatternSpec(**SOFT, accept=f"{__name__}:broken")))  # fmt: skip
 
 
-def test_a_pattern_can_replace_a_built_in_one() -> None:
+def test_a_pattern_whose_estimate_is_no_cost_is_blamed() -> None:
+    net, z = softmaxed()
+
+    with pytest.raises(
+        QregError,
+        match=(
+            r"layers a, s: fusion_patterns third/conv_soft \(third-party 1.0\) gave bool; its contract "
+            r"is \(tuple\[OpCall, ...\]\) -> Cost"
+        ),
+    ):
+        fused(net, z, catalogue=patterns(
+            FusionPatternSpec(**SOFT, estimate=f"{__name__}:never")))  # fmt: skip
+
+
+def activated() -> tuple[Net, str]:
     net = Net()
-    z = net.op("Relu", conv(net, net.input(1, 4, 6, 6), "a"), name="r")
+    return net, net.op("Relu", conv(net, net.input(1, 4, 6, 6), "a"), name="r")
+
+
+RELU = {"chain": (("onnx.Conv",), ("onnx.Relu",))}
+
+
+def test_a_pattern_can_replace_a_built_in_one() -> None:
+    net, z = activated()
+    spec = FusionPatternSpec(name="ours", **RELU, overrides=("fusion/conv_relu",))
+
+    (op,) = fused(net, z, catalogue=patterns(spec)).ops
+
+    assert (op.pattern, op.op) == ("third/ours", "Conv+Relu")
+
+
+def test_a_replaced_pattern_does_not_step_in_where_the_other_refuses() -> None:
+    net, z = activated()
     spec = FusionPatternSpec(
-        name="none", chain=(("onnx.Conv",), ("onnx.Relu",)), accept=f"{__name__}:never",
-        overrides=("fusion/conv_relu",),
-    )  # fmt: skip
+        name="ours", **RELU, accept=f"{__name__}:never", overrides=("fusion/conv_relu",)
+    )
 
     assert groups(fused(net, z, catalogue=patterns(spec))) == [("a",), ("r",)]
+
+
+def test_two_patterns_for_the_same_ops_are_an_error_that_prints_the_pin() -> None:
+    net, z = activated()
+
+    with pytest.raises(QregError, match=r"2 fusion_patterns claim onnx.Conv:") as told:
+        fused(net, z, catalogue=patterns(FusionPatternSpec(name="ours", **RELU)))
+
+    assert "fusion/conv_relu" in str(told.value) and "third/ours" in str(told.value)
+    assert '[pin]\n  "onnx.Conv" = "fusion/conv_relu"' in str(told.value)
+
+
+@pytest.mark.parametrize("wanted", ["fusion/conv_relu", "third/ours"])
+def test_a_pin_of_the_first_op_settles_which_pattern_serves(wanted: str) -> None:
+    net, z = activated()
+    both = patterns(FusionPatternSpec(name="ours", **RELU, overrides=("fusion/conv_relu",)))
+
+    (op,) = fused(net, z, catalogue=both.pinned({"onnx.Conv": (wanted,)})).ops
+
+    assert op.pattern == wanted
+
+
+def test_two_patterns_that_override_each_other_stay_a_conflict() -> None:
+    net, z = activated()
+    specs = (
+        FusionPatternSpec(name="one", **RELU, overrides=("third/two", "fusion/conv_relu")),
+        FusionPatternSpec(name="two", **RELU, overrides=("third/one", "fusion/conv_relu")),
+    )
+
+    with pytest.raises(QregError, match=r"fusion_patterns claim onnx.Conv:"):
+        fused(net, z, catalogue=patterns(*specs))
+
+
+def test_the_pattern_that_names_the_ops_more_closely_serves() -> None:
+    net, z = activated()
+    glob = FusionPatternSpec(name="any", chain=(("onnx.*",), ("onnx.Relu",)))
+
+    (op,) = fused(net, z, catalogue=patterns(glob)).ops
+
+    assert op.pattern == "fusion/conv_relu"
+
+
+def test_a_sum_that_broadcasts_the_convolution_to_a_larger_tensor_does_not_fuse() -> None:
+    net = Net()
+    y = net.conv(net.input(1, 3, 8, 8), weights(np.random.default_rng(1), 4, 3, 8, 8), "a")
+    z = net.op("Add", y, net.input(1, 4, 50, 50, name="x2"), name="add")
+    r = net.op("Relu", z, name="r")
+
+    found = fused(net, r)
+
+    assert groups(found) == [("a",), ("add",), ("r",)]
+    why = "the pattern's condition qreg_fusion.conditions:same_size does not hold"
+    assert [(x.pattern, x.reason) for x in found.rejected] == [("fusion/conv_add_relu", why)]
 
 
 # What is not known, and the step ---------------------------------------------------------------
@@ -329,6 +416,17 @@ def test_what_a_node_of_unknown_shape_reads_stays_a_tensor() -> None:
     found = fuse_model(qreg.load(net.model(r, odd)), api.catalogue())
 
     assert groups(found) == [("a",), ("r",)]
+
+
+def test_an_op_on_strings_is_in_no_group_and_unknown() -> None:
+    net = Net()
+    s = net.op("Identity", net.input(3, name="s", kind=onnx.TensorProto.STRING), name="same")
+    r = net.op("Relu", conv(net, net.input(1, 4, 6, 6), "a"), name="r")
+
+    report = qreg.fuse(net.model(s, r))
+
+    assert [op.layers for op in report.ops] == [("a", "r")]
+    assert report.unknown == ("same",)
 
 
 def test_the_step_reports_groups_and_what_they_save(resnet8: object) -> None:

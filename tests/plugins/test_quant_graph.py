@@ -45,6 +45,23 @@ def unclamped(floats: Bench, scale: float, zero_point: int) -> Array:
     return outputs(made, floats.data)[0]
 
 
+@pytest.mark.parametrize(("opset", "axis"), [(11, 1), (13, -1)])
+def test_a_softmax_without_axis_keeps_the_default_of_its_operator_set(
+    tmp_path: Path, opset: int, axis: int
+) -> None:
+    """The quantised op's own default is the last axis for each."""
+    proto = network([node("Softmax", "x", "y")], (2, 4, 9), "y", opset=opset)
+    floats = bench(tmp_path, proto)
+    floats.calibrate()
+    made = floats.quantize().model
+    assert made is not None
+
+    (softmax,) = [n for n in made.graph if n.op_type == "QLinearSoftmax"]
+    assert softmax.attributes["axis"].as_int() == axis
+    (real,), (found,) = outputs(floats.model, floats.data), outputs(made, floats.data)
+    assert np.abs(real - found).max() < 0.02
+
+
 def test_a_relu_whose_range_a_person_widened_still_cuts_below_zero(tmp_path: Path) -> None:
     scale, zero = 0.0625, -50
     with_relu = bench(tmp_path, conv_then(node("Relu", "a", "y")))

@@ -21,7 +21,7 @@ from quant_models import (
 )  # fmt: skip
 
 from qreg.catalogue import Entry
-from qreg.errors import QregError
+from qreg.errors import Mistakes, QregError
 from qreg.records import OpCall
 from qreg.specs import QuantRuleSpec
 from qreg_quant.affine import from_range, from_values, quantized
@@ -179,7 +179,9 @@ def test_mistakes_in_a_rules_keys_are_told_by_key(floats: Bench, tmp_path: Path)
         '[[rule]]\nuse = "static"\nweight = "uint8"\n'
     )
 
-    told = refused(floats, rules=str(path)).replace(f"{path}:", "").splitlines()
+    with pytest.raises(Mistakes) as mistakes:
+        floats.quantize(rules=str(path))
+    told = str(mistakes.value).replace(f"{path}:", "").splitlines()
 
     assert told[0].startswith("3: rule[0].match: 'match' is not a regular expression: ")
     assert told[1] == "6: rule[1].act: 'int4' is not one of 'int8', 'uint8'; did you mean 'int8'?"
@@ -239,9 +241,10 @@ def test_quantising_without_any_ranges_says_where_they_come_from(floats: Bench) 
 def test_a_zero_point_that_does_not_fit_the_rules_type_is_told_with_its_line(floats: Bench) -> None:
     floats.ranges.write_text("[tensor.x]\nscale = 0.5\nzero_point = 200\n")
 
-    told = refused(floats, {"match": "conv1"})
+    with pytest.raises(Mistakes) as told:
+        floats.quantize({"match": "conv1"})
 
-    assert told.startswith(
+    assert str(told.value).startswith(
         f"{floats.ranges}:3: zero_point 200 of tensor 'x' does not fit int8; give"
     )
 
@@ -355,10 +358,14 @@ def test_a_rule_written_for_some_ops_takes_no_others(floats: Bench) -> None:
             "per_channel_activations",
             "gives input 0 one scale per channel; activations have a single",
         ),
-        ("broken", "rule theirs/broken (their-dist) failed at 'conv1': ZeroDivisionError: oh"),
+        (
+            "broken",
+            "quant_rules theirs/broken (their-dist 1) failed: ZeroDivisionError: oh; that is",
+        ),
+        ("broken", "(for layer 'conv1', rule 1 (broken, match '.*'))"),
         (
             "nothing",
-            "rule theirs/nothing (their-dist) gave NoneType for 'conv1'; its contract is (rule",
+            "quant_rules theirs/nothing (their-dist 1) gave NoneType for layer 'conv1'; its contract",
         ),
     ],
 )

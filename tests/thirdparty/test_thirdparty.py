@@ -136,7 +136,7 @@ def test_a_package_adds_ops_a_rule_and_an_accelerator_and_leaves_without_a_trace
 
     ids = {(e["registry"], e["id"]) for e in environment.listed()["entries"]}
     assert {r for r, i in ids if i.startswith("softsign/")} == {
-        "layer_estimators", "shortcut_handlers", "ops", "c_emitters", "fusion_patterns",
+        "registries", "layer_estimators", "shortcut_handlers", "ops", "c_emitters", "fusion_patterns",
         "quant_rules", "hardware_models", "hardware_profiles",
     }  # fmt: skip
     assert environment.qreg("check", "--plugins").returncode == 0
@@ -259,6 +259,37 @@ def test_a_rival_claim_is_a_conflict_that_a_pin_settles(
     pinned = environment.qreg("run", "p.toml", "--json", cwd=tmp_path)
     assert pinned.returncode == 0, pinned.stderr
     assert json.loads(pinned.stdout)[0]["result"]["totals"]["macs"] == 12_501_632
+
+
+def test_a_command_can_be_told_who_serves_too(
+    environment: Environment, wheels: dict[str, Path]
+) -> None:
+    install(environment, wheels["qreg-rival"])
+    model = str(HERE.parents[1] / "examples" / "resnet8.onnx")
+
+    built_in = environment.qreg("count", model, "--json", "--pin", "onnx.Conv=conv/conv")
+    rival = environment.qreg("count", model, "--json", "--pin", "onnx.Conv=rival/winograd")
+    wrong = environment.qreg("count", model, "--pin", "onnx.Conv=linear/gemm")
+
+    assert json.loads(built_in.stdout)["totals"]["macs"] == 12_501_632
+    assert json.loads(rival.stdout)["totals"]["macs"] < 12_501_632
+    assert (
+        "'linear/gemm' does not claim it; it claims com.microsoft.QGemm, onnx.Gemm" in wrong.stderr
+    )
+
+
+def test_a_package_may_declare_a_registry_and_another_may_use_it(
+    environment: Environment, wheels: dict[str, Path]
+) -> None:
+    install(environment, wheels["qreg-leaner"])
+    (alone,) = environment.listed()["broken"]
+    assert alone["plugin"] == "leaner"
+    assert alone["cause"] == "'arithmetic' is for registry 'shifters', which no plugin declares"
+
+    install(environment, wheels["qreg-softsign"])
+    listed = environment.qreg("list", "shifters")
+    assert listed.stdout.split() == ["shifters", "leaner/arithmetic", "qreg-leaner", "0.3"]
+    assert environment.qreg("check", "--plugins").returncode == 0
 
 
 def test_two_packages_of_one_plugin_name_are_both_refused(

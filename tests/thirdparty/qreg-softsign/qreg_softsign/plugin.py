@@ -9,6 +9,7 @@ from qreg.specs import (
     LayerEstimatorSpec,
     OpSpec,
     QuantRuleSpec,
+    RegistrySpec,
     ShortcutHandlerSpec,
     Spec,
 )
@@ -20,6 +21,9 @@ SOFTSIGN, MISH2 = "onnx.Softsign", "com.example.Mish2"
 @hookimpl
 def qreg_specs() -> tuple[Spec, ...]:
     return (
+        RegistrySpec(
+            name="shifters", contract="(value, bits) -> value", summary="ways to shift right"
+        ),
         LayerEstimatorSpec(
             name="softsign",
             targets=(SOFTSIGN,),
