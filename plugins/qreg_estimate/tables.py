@@ -64,7 +64,7 @@ def verdict(found: Estimation) -> str:
 
 def _notes(found: Estimation) -> tuple[str, ...]:
     notes = ["compute, memory, overhead: how many ops each of them limits"]
-    notes += [f"error: {text}" for text in dict.fromkeys(d.accuracy for d in found.devices)]
+    notes += [f"accuracy: {text}" for text in dict.fromkeys(d.accuracy for d in found.devices)]
     notes += [f"{_short(device)}: {device.title}; {device.software}" for device in found.devices]
     for device in found.devices:
         if device.unknown:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from qreg.catalogue import hint
 from qreg.errors import Mistakes, QregError
 from qreg.records import OpCall
 from qreg.run import Context, Outcome
@@ -15,7 +16,7 @@ from qreg_quant.fold import fold_batch_norms
 from qreg_quant.follow import behind_clamps, follower
 from qreg_quant.forms import check_plan, refusal
 from qreg_quant.params import Quantize
-from qreg_quant.ranges import Ranges, read_ranges
+from qreg_quant.ranges import Ranges, quoted, read_ranges
 from qreg_quant.records import Calibration, LayerReport, NodePlan, QParams, Quantization, Range
 from qreg_quant.rewrite import Rewrite
 from qreg_quant.rules import NumberedRule, assign, coverage, rules_of
@@ -39,6 +40,7 @@ def run(context: Context, params: Quantize) -> Outcome:
     warnings = _raise_or_warn(faults, params)
     rewrite = Rewrite(model)
     ranges = _ranges_by_rule(context, params, rules, behind_clamps(model), rewrite.known)
+    _refuse_misnamed(ranges, context.model)
     layers: dict[str, LayerReport] = {}
     for node, call in zip(list(model.graph), calls, strict=True):
         rule = taken.get(call.name)
@@ -54,7 +56,7 @@ def run(context: Context, params: Quantize) -> Outcome:
         rules=rows,
         layers=tuple(layers.values()),
         changes=(*folds, *rewrite.changes),
-        warnings=(*warnings, *_misnamed(ranges, context.model)),
+        warnings=tuple(warnings),
         quantize_nodes=_count(model, "QuantizeLinear"),
         dequantize_nodes=_count(model, "DequantizeLinear"),
         float_bytes=_size(context.model),
@@ -163,18 +165,20 @@ def _plan(rule: NumberedRule, call: OpCall, ranges: Ranges) -> NodePlan | None:
     return plan
 
 
-def _misnamed(ranges: Mapping[int, Ranges], model: ir.Model) -> list[str]:
-    """Ranges of tensors that do not exist: another model's file, or a slip of the pen."""
-    present = {v.name for v in (*model.graph.inputs, *(v for n in model.graph for v in n.outputs))}
-    found = []
-    for item in dict.fromkeys(r.origin for r in ranges.values()):
-        tensors = next(r.tensors for r in ranges.values() if r.origin == item)
-        found += [
-            f"{r.place or item}: the model has no tensor {name!r}; its range is not used"
-            for name, r in tensors.items()
-            if name not in present
-        ]
-    return found
+def _refuse_misnamed(ranges: Mapping[int, Ranges], model: ir.Model) -> None:
+    """Raise Mistakes for ranges of tensors that do not exist: another model's file, or a slip."""
+    names = {
+        str(v.name) for v in (*model.graph.inputs, *(v for n in model.graph for v in n.outputs))
+    }
+    files = {r.origin: r.tensors for r in ranges.values()}
+    found = [
+        f"{item.place or origin}: tensor.{quoted(name)}: the model has no such tensor{hint(name, names)}"
+        for origin, tensors in files.items()
+        for name, item in tensors.items()
+        if name not in names
+    ]
+    if found:
+        raise Mistakes("\n".join(found))
 
 
 def _count(model: ir.Model, op: str) -> int:

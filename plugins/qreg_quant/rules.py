@@ -59,7 +59,7 @@ class NumberedRule:
         return self.match in (call.name, re.escape(call.name)) or (bool(self.op) and never)
 
     def _names(self, call: OpCall) -> bool:
-        return re.fullmatch(self.match, call.name) is not None
+        return re.fullmatch(self.match, call.name, re.DOTALL) is not None
 
     def _of_kind(self, call: OpCall) -> bool:
         """An op among the rule's, that its entry is written for."""
@@ -74,9 +74,14 @@ class NumberedRule:
         if named:
             kinds = ", ".join(sorted({c.op for c in named}))
             return f"it fits {_listed([c.name for c in named])}, which it is not for: {kinds}"
-        gone = [name for name in folded if re.fullmatch(self.match, name)]
+        gone = [name for name in folded if re.fullmatch(self.match, name, re.DOTALL)]
         if gone:
             return f"{gone[0]!r} was folded into {folded[gone[0]]!r}: match that layer"
+        begun = [c.name for c in calls if re.match(self.match, c.name, re.DOTALL)]
+        if begun:
+            return (
+                f"the whole name must match: {self.match!r} only begins {_listed(begun)}; add '.*'"
+            )
         near = _nearest(self.match, [c.name for c in calls])
         if near:
             return f"the nearest layers are {_listed(near)}"

@@ -189,7 +189,7 @@ def test_any_hardware_model_serves_and_says_its_own_state(network: Path) -> None
     assert result.devices[0].latency_s == len(fusion.ops)
     assert result.devices[0].energy_j is result.devices[0].total_energy_j is None
     assert verdict(result) == f"estimate: h200 {len(fusion.ops)} s (second, made up)"
-    assert "error: made up; quite wrong" in devices(result).notes
+    assert "accuracy: made up; quite wrong" in devices(result).notes
 
 
 def no_estimate(op: FusedOp, profile: Profile) -> float:
@@ -268,7 +268,7 @@ def test_tables_of_three_devices_fit_80_columns(
     out = capsys.readouterr().out
     assert [line for line in out.splitlines()[:-3] if len(line) > 80] == []
     assert out.count("layer1.0.conv1") == 1  # one block
-    assert "error: uncalibrated; such rooflines were 17-63 % off" in out
+    assert "accuracy: uncalibrated; such rooflines were 17-63 % off" in out
 
 
 def test_json_has_the_figures_unrounded(
