@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from qreg.catalogue import Catalogue
 from qreg.errors import QregError
-from qreg.records import Array, Tensor
+from qreg.records import Array, OpCall, Tensor
+from qreg.specs import CEmitterSpec
 from qreg_emit.arena import place
 from qreg_emit.contract import NodeCode, node_code
 from qreg_emit.grids import grids
@@ -17,7 +19,7 @@ from qreg_emit.names import identifier, identifiers
 from qreg_emit.operands import Grid
 from qreg_emit.program import Arena, Buffer, Copy, Data, Function, Port, Program
 from qreg_emit.storage import Storage, needs, storage
-from qreg_onnx.graph import inputs_of, op_calls, outputs_of
+from qreg_onnx.graph import ONNX_DOMAINS, inputs_of, outputs_of, partial_op_calls
 
 TARGETS: Mapping[str, frozenset[str]] = {"portable": frozenset()}  # target -> features it has
 
@@ -28,7 +30,8 @@ def program_of(
     """The program that computes ``model``. Raises QregError naming the node that has no C."""
     if target not in TARGETS:
         raise QregError(f"no target {target!r}; known: {', '.join(TARGETS)}")
-    calls = op_calls(model)
+    _check_operator_set(model)
+    calls = _calls(model, catalogue)
     codes = tuple(node_code(call, catalogue, target, TARGETS[target]) for call in calls)
     known = grids(calls)
     given, wanted = inputs_of(model), outputs_of(model)
@@ -50,6 +53,32 @@ def program_of(
         data=(*data, *copied),
         arena=arena,
         grids=known,
+    )
+
+
+def _check_operator_set(model: ir.Model) -> None:
+    newest = onnx.defs.onnx_opset_version()
+    found = max(model.opset_imports.get(domain, 0) for domain in ONNX_DOMAINS)
+    if found > newest:
+        raise QregError(
+            f"the model is of operator set {found}; the installed onnx {onnx.__version__} knows "
+            f"up to {newest}, so what its ops mean is unknown: install a newer onnx, or export the "
+            f"model with operator set {newest}"
+        )
+
+
+def _calls(model: ir.Model, catalogue: Catalogue) -> tuple[OpCall, ...]:
+    """Every node. Raises QregError naming the first whose own result has no known shape."""
+    calls, lacking = partial_op_calls(model)
+    if not lacking:
+        return calls
+    first = lacking[0]  # in execution order: what it reads is known
+    emitter = catalogue.choose(CEmitterSpec, first.target, first.opset)
+    c = f"{emitter.id} in c_emitters" if emitter else "registry c_emitters has no entry for it"
+    raise QregError(
+        f"node {first.name!r} ({first.target}): the shape of what it computes is unknown, no shape "
+        f"rule of registry ops gives it; its C: {c}. Nothing is written. A plugin adds both: "
+        "`qreg new-plugin NAME` makes it, OpSpec declares the shape, CEmitterSpec the C"
     )
 
 

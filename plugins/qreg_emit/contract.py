@@ -19,7 +19,8 @@ Keys with a meaning of their own, each optional:
              before the functions; list what a helper itself calls before it.
 ``headers``  standard headers the body needs beyond <stdint.h> and <stddef.h>: ``("string.h",)``.
 ``shares``   ``"in0"``: the output is that input's memory under another shape. No code and no memory
-             is spent where the program allows it; elsewhere the template runs and must copy.
+             is spent where the program allows it; elsewhere the template runs and must copy. Of a
+             constant input it copies too, from ``{{ in0 }}``.
 ``exact``    True where the C gives bit for bit what the op's definition gives (integers, moved
              data, one rounded operation). ``verify`` demands equality of outputs that depend on
              such nodes only, and bounds the others in ULP. Without it, False.
@@ -36,16 +37,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from qreg.catalogue import Catalogue, Entry, cause_of
 from qreg.errors import QregError
 from qreg.records import Array, OpCall, Tensor
 from qreg.specs import CEmitterSpec
+from qreg_emit.keys import OWN_KEYS, fault
 from qreg_emit.literals import C_TYPES
-from qreg_emit.names import IDENTIFIER, RESERVED
-
-OWN_KEYS = ("arrays", "scratch", "helpers", "headers", "shares", "exact", "notes")
 
 
 @frozen
@@ -78,6 +77,11 @@ class NodeCode:
     @property
     def results(self) -> tuple[tuple[str, Tensor], ...]:
         return tuple((f"out{i}", t) for i, t in enumerate(self.call.outputs) if t.name)
+
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The inputs that are constants and not among ``arrays``: no C name reaches them."""
+        return tuple(name for name in _constants(self.call) if name not in self.arrays)
 
     @property
     def shared_input(self) -> Tensor | None:
@@ -135,9 +139,9 @@ def _check_tensors(call: OpCall) -> None:
 
 def _checked(call: OpCall, entry: Entry[CEmitterSpec], context: Any) -> NodeCode:
     """The context's own keys, typed. Raises QregError that blames the entry."""
-    fault = _fault(context)
-    if fault:
-        raise blame(call, entry, fault)
+    wrong = fault(context)
+    if wrong:
+        raise blame(call, entry, wrong)
     code = NodeCode(
         call=call,
         entry=entry,
@@ -150,48 +154,34 @@ def _checked(call: OpCall, entry: Entry[CEmitterSpec], context: Any) -> NodeCode
         exact=context.get("exact", False),
         notes=tuple(context.get("notes", ())),
     )
-    if code.shares:
-        _check_sharing(code)
+    if not code.shares:
+        return code
+    constant = _constants(call).get(code.shares)
+    if constant is not None:  # memory that cannot be the output's: the template copies it
+        arrays = {**code.arrays, code.shares: np.asarray(constant.numpy())}
+        return evolve(code, shares="", arrays=arrays)
+    _check_sharing(code)
     return code
+
+
+def _constants(call: OpCall) -> dict[str, Tensor]:
+    """The inputs stored in the model, by the names that stand for them in C."""
+    return {f"in{i}": t for i, t in enumerate(call.inputs) if t is not None and t.value is not None}
 
 
 def _check_sharing(code: NodeCode) -> None:
     shared, result = code.shared_input, code.call.output
     if shared is None:
-        fault = f"shares is {code.shares!r}, which is no input computed at run time"
-        raise blame(code.call, code.entry, fault)
+        wrong = f"shares is {code.shares!r}, which is no input computed at run time"
+        raise blame(code.call, code.entry, wrong)
     if (shared.dtype, shared.elements) != (result.dtype, result.elements):
-        fault = f"shares is {code.shares!r}, but the output has another type or number of elements"
-        raise blame(code.call, code.entry, fault)
+        wrong = f"shares is {code.shares!r}, but the output has another type or number of elements"
+        raise blame(code.call, code.entry, wrong)
 
 
-def _fault(context: Any) -> str:
-    """What is wrong with the types of the context's own keys."""
-    if not isinstance(context, Mapping):
-        return f"expected a dict, found {type(context).__name__}"
-    for key in ("arrays", "scratch"):
-        named = context.get(key, {})
-        if not isinstance(named, Mapping):
-            return f"{key} must be a dict"
-        for name in named:
-            if not isinstance(name, str) or not IDENTIFIER.fullmatch(name) or name in RESERVED:
-                return f"{name!r} is no C identifier"
-    for name, array in context.get("arrays", {}).items():
-        if not isinstance(array, np.ndarray) or not array.size or array.dtype.name not in C_TYPES:
-            return f"arrays[{name!r}] must be a numpy array with elements of a C type"
-    for name, wanted in context.get("scratch", {}).items():
-        if not isinstance(wanted, tuple) or len(wanted) != 2 or wanted[0] not in C_TYPES:
-            return f"scratch[{name!r}] must be (dtype, elements) of a C type"
-    for key in ("helpers", "headers", "notes"):
-        texts = context.get(key, ())
-        if not isinstance(texts, (tuple, list)) or not all(isinstance(t, str) for t in texts):
-            return f"{key} must be a tuple of strings"
-    return ""
-
-
-def blame(call: OpCall, entry: Entry[CEmitterSpec], fault: str) -> QregError:
+def blame(call: OpCall, entry: Entry[CEmitterSpec], wrong: str) -> QregError:
     """The error for an emitter that does not keep this contract."""
-    return QregError(f"{_who(entry)}: context for {call.name!r} ({call.target}): {fault}")
+    return QregError(f"{_who(entry)}: context for {call.name!r} ({call.target}): {wrong}")
 
 
 def _who(entry: Entry[CEmitterSpec]) -> str:

@@ -1,9 +1,11 @@
 """The emit step: C99 files for a model, and what they need of a machine."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 
+from qreg.errors import QregError
 from qreg.records import Table
-from qreg.run import Context, Outcome
+from qreg.run import Context, Folder, Outcome
 from qreg_emit.build import digest, program_of
 from qreg_emit.names import identifier
 from qreg_emit.params import Emit
@@ -23,9 +25,22 @@ def write(context: Context, params: Emit) -> Emission:
     name = params.name or identifier(context.name, "model")
     program = program_of(context.model, context.catalogue, name, params.target)
     texts = sources(program)
-    for file, text in texts.items():
-        context.folder.write(file, text)
+    _write(texts, context.folder)
     return _emission(program, texts, context)
+
+
+def _write(texts: Mapping[str, str], folder: Folder) -> None:
+    """All files or none: each gets its name only when all are complete."""
+    for file in texts:
+        path = folder.path / file
+        if path.is_dir():
+            raise QregError(f"{path}: cannot be written, it is a directory; remove or rename it")
+    with ExitStack() as files:
+        partials = {
+            file: files.enter_context(folder.writing(file)) for file in reversed(tuple(texts))
+        }
+        for file, path in partials.items():
+            path.write_text(texts[file], "utf-8", newline="\n")
 
 
 def verdict(record: Emission) -> str:

@@ -14,7 +14,7 @@ from qreg_emit.contract import blame
 from qreg_emit.expressions import centred, plus, sizes, times
 from qreg_emit.literals import array_lines, c_type, literal
 from qreg_emit.names import quoted
-from qreg_emit.operands import Grid
+from qreg_emit.operands import Grid, refuse
 from qreg_emit.program import Function, Program
 
 SOURCE, HEADER = "qreg_c:program.c.j2", "qreg_c:program.h.j2"
@@ -110,6 +110,10 @@ def _function(function: Function, program: Program) -> dict[str, object]:
     names = {name: name for name, _ in edges} | {name: name for name in code.scratch}
     values = {**code.values, **types, **names, **function.data, "function": function.identifier}
     body = fill(code.entry.spec.template, values)
+    for name in code.unnamed:
+        if _reads(body, name):
+            why = f"input {name.removeprefix('in')} is a constant, where the template reads memory"
+            raise refuse(code.call, f"{why}; compute the node before export")
     for name, data in function.data.items():
         if not _reads(body, data):
             raise blame(code.call, code.entry, f"its template does not read array {name!r}")

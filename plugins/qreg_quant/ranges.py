@@ -81,7 +81,7 @@ class Ranges:
         if not self.tensors:
             return (
                 f"tensor {name!r} has no range: none were given; put a calibrate step before "
-                'quantize, or name its file: ranges = "ranges.toml"'
+                'quantize, or name its file: ranges = "ranges.toml" (--ranges ranges.toml)'
             )
         near = get_close_matches(name, self.tensors, 1)
         typed = f" (is {near[0]!r} misspelt?)" if near else ""

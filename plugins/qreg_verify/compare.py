@@ -22,8 +22,20 @@ class Difference:
     differing: Array  # (images, elements) of bool
     errors: Array  # (images,) of float64
 
+    @property
+    def nan(self) -> int:
+        """Numbers that are NaN on both sides: their comparison says nothing."""
+        return int((np.isnan(self.found) & np.isnan(self.expected)).sum())
+
+    @property
+    def void(self) -> bool:
+        """Whether there is nothing but NaN on both sides."""
+        return self.nan == self.expected.size
+
     def agrees(self, limit: float) -> Array:
         """Per image, whether the output is as required."""
+        if self.void:
+            return np.zeros(len(self.expected), np.bool_)
         if self.exact_required:
             return np.asarray(~self.differing.any(1))
         return np.asarray(self.errors <= limit)
@@ -55,6 +67,12 @@ def amplifying_layer(calls: Sequence[OpCall], rounded: Collection[str]) -> str:
 
 def first_difference(differences: Sequence[Difference], limit: float) -> str:
     """Image, output and element of the first number that is not as required."""
+    void = next((d for d in differences if d.void), None)
+    if void is not None:
+        return (
+            f"output {void.name!r}: every number is NaN, in the C and in what is expected, which "
+            "proves nothing; look for NaN in the weights"
+        )
     image = min(int(np.flatnonzero(~d.agrees(limit))[0]) for d in differences
                 if not d.agrees(limit).all())  # fmt: skip
     difference = next(d for d in differences if not d.agrees(limit)[image])
@@ -70,7 +88,7 @@ def first_difference(differences: Sequence[Difference], limit: float) -> str:
 
 def correct(scores: Array, labels: Array) -> int:
     """Images whose largest score is that of the labelled class."""
-    return int((scores.argmax(1) == labels.reshape(len(labels), -1)[:, 0]).sum())
+    return int((scores.argmax(1) == labels).sum())
 
 
 def _errors(found: Array, expected: Array) -> Array:

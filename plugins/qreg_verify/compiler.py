@@ -91,7 +91,8 @@ def _run(command: Sequence[str], folder: Path, failure: str) -> None:
     )  # fmt: skip
     if done.returncode:
         said = done.stderr.replace(f"{folder}/", "").strip().splitlines()[:SHOWN_LINES]
-        raise QregError("\n".join([f"{failure} (exit code {done.returncode}):", *said]))
+        ending = ":" if said else " without a message"
+        raise QregError("\n".join([f"{failure} (exit code {done.returncode}){ending}", *said]))
 
 
 def _write(path: Path, ports: Sequence[Port], feeds: Mapping[str, Array]) -> None:

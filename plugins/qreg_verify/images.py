@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
+import onnx_ir as ir
 from attrs import frozen
 
-from qreg.catalogue import hint
 from qreg.errors import QregError
 from qreg.records import Array, Tensor
+from qreg_emit.records import Emission
+from qreg_onnx.graph import inputs_of
+from qreg_verify.labels import LABEL, check_classes, class_numbers
+from qreg_verify.params import Verify
+from qreg_verify.stored import load
 
 RANDOM_IMAGES = 16
-LABEL = "label"
 
 
 @frozen(eq=False)
@@ -27,6 +30,7 @@ class Images:
     batch: int
     labels: Array | None
     described: str
+    remark: str = ""
 
     @property
     def runs(self) -> int:
@@ -40,27 +44,52 @@ class Images:
         return np.repeat(flat, self.batch, 0)[: self.count]
 
 
+def choose(model: ir.Model, params: Verify, emission: Emission) -> Images:
+    """What to run on. Raises QregError for data, labels and outputs that cannot be compared."""
+    names = [p.name for p in emission.outputs]
+    twice = next((n for n in names if names.count(n) > 1), None)
+    if twice is not None:
+        raise QregError(
+            f"the graph lists output {twice!r} twice, and results are compared by name; list it "
+            "once, or give the second a name of its own (Identity)"
+        )
+    inputs = inputs_of(model)
+    if params.data is None:
+        if params.label:
+            raise QregError(
+                f"label = {params.label!r} names an array of the data, and no data is given; add "
+                'data = "images.npz", or leave label out'
+            )
+        return random(inputs, params.images, params.seed)
+    images = read(params.data, inputs, params.label, params.images)
+    if images.labels is not None:
+        place = f"{images.described}: array {params.label or LABEL!r}"
+        check_classes(place, images.labels, emission.outputs[0], images.batch)
+    return images
+
+
 def read(path: Path, inputs: Sequence[Tensor], label: str, limit: int) -> Images:
     """The images of an .npz file. Raises QregError naming the array that does not fit."""
-    arrays = _arrays(path)
-    for tensor in inputs:
-        if tensor.name not in arrays:
-            raise QregError(
-                f"{path.name}: no array for input {tensor.name!r}{hint(tensor.name, arrays)}"
-            )
-    if label and label not in arrays:
-        raise QregError(f"{path.name}: no array {label!r} with labels{hint(label, arrays)}")
+    arrays, labels = load(path, [t.name for t in inputs], label)
     batches = {t.name: _batch(path, t, arrays[t.name]) for t in inputs}
     if len(set(batches.values())) > 1:
         raise QregError(f"{path.name}: inputs take different numbers of images per run: {batches}")
     batch = next(iter(batches.values()), 1)
-    available = min((len(arrays[t.name]) for t in inputs), default=0)
-    count = min(limit or available, available)
-    if not count:
+    counts = {t.name: len(arrays[t.name]) for t in inputs}
+    if len(set(counts.values())) > 1:
+        raise QregError(f"{path.name}: inputs must come in equal numbers, arrays hold {counts}")
+    available = next(iter(counts.values()), 0)
+    if not available:
         raise QregError(f"{path.name}: holds no image")
-    labels = arrays.get(label or LABEL)
+    count = min(limit or available, available)
+    for tensor in inputs:
+        _check_finite(path, tensor, arrays[tensor.name][:count])
+    classes = None
+    if labels is not None:
+        classes = class_numbers(f"{path.name}: array {label or LABEL!r}", labels, available)[:count]
     feeds = {t.name: _runs(arrays[t.name][:count], t, batch) for t in inputs}
-    return Images(feeds, count, batch, None if labels is None else labels[:count], path.name)
+    remark = f"{limit} images were asked for; the data holds {available}" if limit > count else ""
+    return Images(feeds, count, batch, classes, path.name, remark)
 
 
 def random(inputs: Sequence[Tensor], limit: int, seed: int) -> Images:
@@ -81,14 +110,18 @@ def _random(generator: np.random.Generator, tensor: Tensor, count: int) -> Array
     return generator.standard_normal(shape).astype(kind)
 
 
-def _arrays(path: Path) -> dict[str, Array]:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except FileNotFoundError as exc:
-        raise QregError(f"{path}: no such file") from exc
-    except (OSError, ValueError, BadZipFile, AttributeError) as exc:
-        raise QregError(f"{path}: is no .npz file of plain arrays") from exc
+def _check_finite(path: Path, tensor: Tensor, images: Array) -> None:
+    """A comparison of NaN with NaN says nothing, and infinity leads to NaN."""
+    if images.dtype.kind != "f":
+        return
+    with np.errstate(over="ignore"):  # a number too large for the input's type becomes infinite
+        wrong = np.argwhere(~np.isfinite(images.astype(tensor.dtype)))
+    if len(wrong):
+        found = images[tuple(wrong[0])]
+        raise QregError(
+            f"{path.name}: array {tensor.name!r}, image {wrong[0][0]} holds {found}, no finite "
+            f"{tensor.dtype}; remove the image or repair the data"
+        )
 
 
 def _batch(path: Path, tensor: Tensor, array: Array) -> int:
@@ -98,7 +131,7 @@ def _batch(path: Path, tensor: Tensor, array: Array) -> int:
     floats = array.dtype.kind == "f" and np.dtype(tensor.dtype).kind == "f"
     if array.dtype.name != tensor.dtype and not floats:
         raise QregError(f"{place}, and {wanted}: store it in the input's type")
-    if array.shape[1:] == tensor.shape:
+    if array.ndim and array.shape[1:] == tensor.shape:
         return 1
     if tensor.shape and array.ndim == len(tensor.shape) and array.shape[1:] == tensor.shape[1:]:
         return tensor.shape[0]

@@ -16,6 +16,7 @@ class OutputCheck:
     exact_required: bool
     elements: int
     differing: int
+    nan: int  # numbers that are NaN on both sides
     worst_ulp: float | None
 
 

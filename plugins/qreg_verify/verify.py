@@ -11,7 +11,7 @@ from qreg_emit.build import digest
 from qreg_emit.emit import write
 from qreg_emit.params import Emit
 from qreg_emit.records import Emission
-from qreg_onnx.graph import inputs_of, op_calls
+from qreg_onnx.graph import op_calls
 from qreg_verify.compare import (
     Difference,
     amplifying_layer,
@@ -21,7 +21,7 @@ from qreg_verify.compare import (
     rounded_tensors,
 )
 from qreg_verify.compiler import SANITIZE, STRICT, Compiler, find_compiler, run_program
-from qreg_verify.images import Images, random, read
+from qreg_verify.images import Images, choose
 from qreg_verify.oracle import Oracle, arithmetic, oracle
 from qreg_verify.params import Verify
 from qreg_verify.records import OutputCheck, Verification
@@ -29,11 +29,9 @@ from qreg_verify.records import OutputCheck, Verification
 
 def run(context: Context, params: Verify) -> Outcome:
     """Fails where an output is not as required: equal, or for float arithmetic within ``ulp``."""
-    calls = op_calls(context.model)
     emission, how = _emission(context)
-    inputs = inputs_of(context.model)
-    images = (read(params.data, inputs, params.label, params.images) if params.data
-              else random(inputs, params.images, params.seed))  # fmt: skip
+    calls = op_calls(context.model)
+    images = choose(context.model, params, emission)
     compiler = find_compiler(params.compiler)
     found = run_program(emission, images.feeds, compiler, params.sanitize)
     judge = oracle(context.model, calls, context.catalogue)
@@ -53,7 +51,7 @@ def run(context: Context, params: Verify) -> Outcome:
     failed = (
         "" if record.passed else _failure(differences, params, amplifying_layer(calls, rounded))
     )
-    lines = (*_remarks(record, how), verdict(record))
+    lines = (*_remarks(record, how, images), verdict(record))
     return Outcome(record=record, tables=(_table(record),), lines=lines, failed=failed)
 
 
@@ -79,7 +77,8 @@ def _expected(
     """Every output as (runs, *shape). Raises QregError for one of another type or shape."""
     rows: dict[str, list[Array]] = {p.name: [] for p in emission.outputs}
     for index in range(images.runs):
-        outputs = judge.run({name: array[index] for name, array in images.feeds.items()})
+        feed = {name: np.asarray(array[index]) for name, array in images.feeds.items()}
+        outputs = judge.run(feed)
         for port in emission.outputs:
             value = outputs[port.name]
             if value.dtype.name != port.dtype or value.shape != port.shape:
@@ -108,6 +107,7 @@ def _record(
             exact_required=d.exact_required,
             elements=d.expected.shape[1],
             differing=int(d.differing.sum()),
+            nan=d.nan,
             worst_ulp=_finite(d.errors.max()),
         )
         for d in differences
@@ -132,9 +132,11 @@ def _record(
     )
 
 
-def _remarks(record: Verification, how: str) -> list[str]:
+def _remarks(record: Verification, how: str, images: Images) -> list[str]:
     lines = [how] if how else []
     lines.append(f"compiled by {record.compiler} with {record.flags}; data: {record.data}")
+    if images.remark:
+        lines.append(images.remark)
     lines.append(f"compared with {record.oracle}")
     if record.oracle_reason:
         lines[-1] += f", not ONNX Runtime: {record.oracle_reason}"
@@ -142,6 +144,11 @@ def _remarks(record: Verification, how: str) -> list[str]:
         lines.append("arithmetic: alike on every processor")
     if record.arithmetic:
         lines.append(f"arithmetic: {record.arithmetic}; all else alike on every processor")
+    lines += [
+        f"output {o.name!r}: {o.nan} of {o.elements * record.images} numbers are NaN on both sides"
+        for o in record.outputs
+        if o.nan
+    ]
     if record.correct is not None and record.correct_oracle is not None:
         shares = [_share(n, record.labelled) for n in (record.correct, record.correct_oracle)]
         lines.append(f"accuracy: C {shares[0]}, {record.oracle} {shares[1]}")

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from attrs import evolve
-from emit_support import Node, compiled, model_of, ulps
+from emit_support import Node, compiled, const, model_of, ulps
 
 import qreg
 from qreg.api import catalogue
@@ -129,3 +129,18 @@ def test_a_strangers_mistake_is_told_with_its_name(
 def test_a_template_that_is_not_there_is_named(package: Path) -> None:
     with pytest.raises(QregError, match=r"template stranger:none\.c\.j2 is not in its package"):
         sources(_program(_with(context, package, template="stranger:none.c.j2")))
+
+
+def test_a_constant_that_a_template_reads_like_memory_is_refused(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qreg_onnx.shapes.FOLDED_ELEMENTS", 0)
+    model, _ = model_of([Node("Sin", [const(np.ones(6))])])
+
+    with pytest.raises(QregError) as caught:
+        sources(program_of(qreg.load(model), _with(context, package)))
+
+    assert str(caught.value) == (
+        "node 'n0' (onnx.Sin): input 0 is a constant, where the template reads memory; compute the "
+        "node before export; no C is written"
+    )

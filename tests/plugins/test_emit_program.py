@@ -247,7 +247,27 @@ def _complaint(command: list[str], folder: Path) -> str:
 def test_fast_math_is_refused(tmp_path: Path) -> None:
     text = _complaint([*COMPILER, "-ffast-math"], tmp_path)
 
-    assert "compile model.c without -ffast-math: it changes the results" in text
+    assert "compile model.c without -ffast-math" in text
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["-funsafe-math-optimizations", "-freciprocal-math", "-ffinite-math-only",
+     "-fassociative-math -fno-signed-zeros -fno-trapping-math"],
+)  # fmt: skip
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="clang does not tell a program of these")
+def test_parts_of_fast_math_are_refused_too(flags: str, tmp_path: Path) -> None:
+    assert "compile model.c without" in _complaint(["gcc", *flags.split()], tmp_path)
+
+
+def test_the_header_says_when_the_mathematics_library_is_needed() -> None:
+    plain, soft = (
+        sources(program(graph([node(op, ["x"], ["y"])], {"x": (4,)}, ["y"])))["model.h"]
+        for op in ("Relu", "Softmax")
+    )
+
+    assert " * model.c uses <math.h>: link with -lm.\n */" in soft
+    assert "-lm" not in plain
 
 
 @pytest.mark.skipif(
@@ -285,6 +305,62 @@ def test_an_op_without_an_emitter_is_refused_with_the_way_to_add_one() -> None:
         "for it and target 'portable' (no plugin claims the op). Nothing is written. A plugin adds "
         "one: `qreg new-plugin NAME` makes it, CEmitterSpec declares it"
     )
+
+
+def test_the_first_node_without_a_shape_rule_is_named_with_both_registries() -> None:
+    weight = {"w": np.ones((2, 2, 1, 1), np.float32)}
+    nodes = [node("Conv", ["x", "w"], ["a"], name="c"),
+             node("Foo", ["a"], ["b"], name="myfoo", domain="com.acme"),
+             node("Conv", ["b", "w"], ["y"], name="d")]  # fmt: skip
+    model = graph(nodes, {"x": (1, 2, 3, 3), "y": (1, 2, 3, 3)}, ["y"], weight)
+    del model.graph.input[1]
+    model.opset_import.append(helper.make_opsetid("com.acme", 1))
+
+    assert _refused(model) == (
+        "node 'myfoo' (com.acme.Foo): the shape of what it computes is unknown, no shape rule of "
+        "registry ops gives it; its C: registry c_emitters has no entry for it. Nothing is "
+        "written. A plugin adds both: `qreg new-plugin NAME` makes it, OpSpec declares the shape, "
+        "CEmitterSpec the C"
+    )
+
+
+def test_an_operator_set_of_the_future_is_refused() -> None:
+    model = graph([node("Relu", ["x"], ["y"])], {"x": (3,), "y": (3,)}, ["y"])
+    del model.graph.input[1]
+    model.opset_import[0].version = 99
+
+    assert _refused(model).startswith(
+        f"the model is of operator set 99; the installed onnx {onnx.__version__} knows up to "
+        f"{onnx.defs.onnx_opset_version()}, so what its ops mean is unknown: install a newer onnx"
+    )
+
+
+LARGE = np.arange(80_000, dtype=np.float32).reshape(2, 200, 200)  # too large to be folded
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes"), [("Identity", {}), ("Transpose", {"perm": [0, 1, 2]})]
+)
+def test_a_constant_moved_to_an_output_is_copied(
+    op: str, attributes: dict[str, list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qreg_onnx.shapes.FOLDED_ELEMENTS", 0)
+    nodes = [RELU, node(op, ["k"], ["z"], **attributes)]
+
+    library = compiled(program(graph(nodes, {"x": (3,)}, ["y", "z"], {"k": LARGE})), tmp_path)
+
+    assert (library.run({"x": np.zeros(3, np.float32)})["z"] == LARGE).all()
+
+
+@pytest.mark.parametrize("blocked", ["model.c", "model.h"])
+def test_where_a_file_cannot_be_written_none_is(blocked: str, tmp_path: Path) -> None:
+    (tmp_path / blocked).mkdir()
+    model = graph([node("Relu", ["x"], ["y"])], {"x": (3,)}, ["y"])
+
+    with pytest.raises(QregError, match=f"{blocked}: cannot be written, it is a directory"):
+        qreg.emit(model, name="model", out=tmp_path)
+
+    assert [p.name for p in tmp_path.iterdir()] == [blocked]
 
 
 def test_an_op_with_an_emitter_for_other_types_says_so() -> None:
@@ -344,7 +420,7 @@ def test_the_step_writes_two_files_and_says_what_they_need(resnet8: Path, tmp_pa
     record = qreg.emit(resnet8, out=tmp_path)
 
     assert record.files == ("resnet8.c", "resnet8.h")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["resnet8.c", "resnet8.h"]
+    assert sorted(p.name for p in tmp_path.glob("resnet8*")) == ["resnet8.c", "resnet8.h"]
     # Three 16 x 32 x 32 float tensors meet in the first block, and the row of the convolution.
     assert record.arena_bytes == record.lower_bound_bytes == 3 * 16 * 32 * 32 * 4 + (32 + 2) * 4
     assert sum(layer.data_bytes for layer in record.layers) == record.weight_bytes == 77_706 * 4

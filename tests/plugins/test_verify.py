@@ -276,9 +276,143 @@ def test_data_that_does_not_fit_is_told(
     assert message in str(caught.value)
 
 
+X = np.zeros(TWO, np.float32)
+NAN, INFINITE = X.copy(), X.copy()
+NAN[1, 2, 5, 4], INFINITE[0, 0, 0, 0] = np.nan, -np.inf
+PER_IMAGE = "; labels are one whole number per image, here [2] or [2, 1]"
+BAD_LABELS: list[tuple[Any, str, str]] = [
+    (X, "", "array 'label' is float32 [2, 3, 6, 5]" + PER_IMAGE),
+    (X, "image", "array 'image' holds the images of input 'image'; label names the array"),
+    (np.eye(5)[:2], "", "array 'label' is float64 [2, 5]" + PER_IMAGE + "; of scores or one-hot "
+     "rows, store argmax(1)"),
+    ([0, 1, 2], "", "array 'label' is int64 [3]" + PER_IMAGE),
+    (["0", "1"], "", "array 'label' is str32 [2]" + PER_IMAGE),
+    ([0, 0.5], "", "array 'label', image 1 holds 0.5" + PER_IMAGE),
+    ([0, np.nan], "", "array 'label', image 1 holds nan" + PER_IMAGE),
+    ([5, 0], "", "array 'label', image 0 holds 5; output 'scores' has 5 classes, labels 0 to 4"),
+    ([0, -1], "", "array 'label', image 1 holds -1; output 'scores' has 5 classes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("labels", "name", "message"), BAD_LABELS)
+def test_labels_that_are_no_classes_are_told(
+    labels: Any, name: str, message: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "data.npz", image=X, label=np.asarray(labels))
+
+    with pytest.raises(QregError) as caught:
+        run(context(integer_model(), tmp_path), Verify(data=tmp_path / "data.npz", label=name))
+
+    assert str(caught.value).startswith(f"data.npz: {message}")
+
+
+@pytest.mark.parametrize("labels", [np.int64([4, 0]), np.float32([4, 0]), np.uint8([[4], [0]])])
+def test_labels_may_be_integral_numbers_of_any_type(labels: Array, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", image=X, label=labels)
+
+    record = run(context(integer_model(), tmp_path), Verify(data=tmp_path / "data.npz")).record
+
+    assert (record.labelled, record.correct) == (2, record.correct_oracle)
+
+
+def test_a_label_for_each_run_of_a_batch_is_no_label_of_an_image(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", image=np.zeros((3, *TWO), np.float32), label=np.zeros(3, int))
+
+    with pytest.raises(QregError, match=r"output 'scores' \[2, 5\] is not one row of class scores"):
+        run(context(integer_model(2), tmp_path), Verify(data=tmp_path / "data.npz"))
+
+
+def test_a_label_without_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QregError, match="label = 'foo' names an array of the data, and no data is"):
+        run(context(integer_model(), tmp_path), Verify(label="foo"))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (NAN, "image 1 holds nan, no finite float32; remove"),
+        (INFINITE, "image 0 holds -inf, no finite"),
+        (np.full(TWO, 1e300), "image 0 holds 1e+300, no finite"),
+    ],
+)
+def test_data_with_special_numbers_is_refused(image: Array, message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", image=image)
+
+    with pytest.raises(QregError) as caught:
+        run(context(integer_model(), tmp_path), Verify(data=tmp_path / "data.npz"))
+
+    assert str(caught.value).startswith(f"data.npz: array 'image', {message}")
+
+
+def test_more_images_than_there_are_is_said(tmp_path: Path) -> None:
+    outcome = run(context(integer_model(), tmp_path), Verify(data=images(tmp_path), images=9))
+
+    assert "9 images were asked for; the data holds 7" in outcome.lines
+    assert outcome.lines[-1] == "verify: 7/7 images bit-exact"
+
+
+def test_an_output_of_nothing_but_nan_proves_nothing(tmp_path: Path) -> None:
+    weight = const(np.full((1, 1, 3, 3), np.nan))
+    model, _ = model_of([Node("Conv", [np.zeros((1, 1, 3, 3), np.float32), weight])])
+
+    outcome = run(context(model, tmp_path), Verify(images=2))
+
+    assert outcome.failed.startswith("verify: output 'y0_0': every number is NaN, in the C and in")
+    assert "output 'y0_0': 2 of 2 numbers are NaN on both sides" in outcome.lines
+    assert outcome.lines[-1].startswith("verify: 0/2 images")
+
+
+def test_some_nan_on_both_sides_are_counted(tmp_path: Path) -> None:
+    model, _ = model_of([Node("Add", [np.zeros((1, 3), np.float32), const([0, np.nan, 0])])])
+
+    outcome = run(context(model, tmp_path), Verify(images=4))
+
+    assert "output 'y0_0': 4 of 12 numbers are NaN on both sides" in outcome.lines
+    assert (outcome.failed, outcome.record.outputs[0].nan) == ("", 4)
+
+
+@pytest.mark.parametrize("random", [True, False])
+def test_a_scalar_is_verified(random: bool, tmp_path: Path) -> None:
+    model, _ = model_of([Node("Relu", [np.zeros((), np.float32)])])
+    np.savez(tmp_path / "data.npz", x0_0=np.float32([-1, 2, 3]))
+    params = Verify(images=3) if random else Verify(data=tmp_path / "data.npz")
+
+    assert run(context(model, tmp_path), params).lines[-1] == "verify: 3/3 images bit-exact"
+
+
+def test_one_scalar_is_no_row_of_images(tmp_path: Path) -> None:
+    model, _ = model_of([Node("Relu", [np.zeros((), np.float32)])])
+    np.savez(tmp_path / "data.npz", x0_0=np.float32(1))
+
+    with pytest.raises(
+        QregError, match=r"array 'x0_0' is float32 \[\], and .*: images go in front"
+    ):
+        run(context(model, tmp_path), Verify(data=tmp_path / "data.npz"))
+
+
+def test_an_output_listed_twice_is_refused(tmp_path: Path) -> None:
+    model, _ = model_of([Node("Relu", [np.zeros(3, np.float32)])])
+    model.graph.output.append(model.graph.output[0])
+
+    with pytest.raises(QregError, match="the graph lists output 'y0_0' twice"):
+        run(context(model, tmp_path), Verify())
+
+
+def test_an_input_without_elements_is_refused(tmp_path: Path) -> None:
+    model, _ = model_of([Node("Relu", [np.zeros((0, 3), np.float32)])])
+
+    with pytest.raises(QregError, match=r"tensor 'x0_0' has no elements \(shape \[0, 3\]\)"):
+        run(context(model, tmp_path), Verify())
+
+
 def test_a_file_that_is_no_data_is_told(tmp_path: Path) -> None:
     (tmp_path / "data.npz").write_text("hello")
-    for path, message in ((tmp_path / "data.npz", "is no .npz file of plain arrays"),
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "one.npy", X)
+    plain = "is no .npz file of plain arrays"
+    save = "is one array without a name; save with numpy.savez('one.npz', image=...)"
+    for path, message in ((tmp_path / "data.npz", plain), (tmp_path / "empty.npz", plain),
+                          (tmp_path / "one.npy", save), (tmp_path, plain),
                           (tmp_path / "none.npz", "no such file")):  # fmt: skip
         with pytest.raises(QregError, match=re.escape(f"{path}: {message}")):
             run(context(integer_model(), tmp_path), Verify(data=path))
@@ -317,6 +451,11 @@ def test_a_program_that_does_not_compile_shows_what_the_compiler_says(tmp_path: 
     assert "does not compile the program (exit code 1):" in text
     assert "nothing" in text and "undeclared" in text
     assert "/tmp" not in text
+
+
+def test_a_compiler_that_fails_in_silence_is_told(tmp_path: Path) -> None:
+    with pytest.raises(QregError, match=r"the program \(exit code 1\) without a message$"):
+        run(context(integer_model(), tmp_path), Verify(images=1, compiler="false"))
 
 
 @needs_sanitizers
