@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qreg.catalogue import Catalogue, Entry, discover, hint
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue, Entry, discover
+from qreg.errors import QregError, hint
 from qreg.run import Context, Events, Folder, Outcome, save_model, scratch_folder, to_json
 from qreg.specs import FrontendSpec, StepSpec
 from qreg.structure import structure

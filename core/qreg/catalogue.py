@@ -3,8 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -13,7 +12,7 @@ from attrs import evolve, field, frozen
 from pluggy import PluginManager
 
 from qreg import __version__, hooks
-from qreg.errors import QregError
+from qreg.errors import QregError, cause_of, hint
 from qreg.specs import API, OWN, RegistrySpec, Spec
 
 if sys.version_info >= (3, 12):
@@ -208,12 +207,6 @@ def load_plugin(point: EntryPoint, manager: PluginManager) -> "tuple[ModuleType,
     return module, specs
 
 
-def cause_of(exc: BaseException) -> str:
-    """One line for whatever third-party code raised."""
-    text = " ".join(str(exc).split())
-    return text if isinstance(exc, QregError) else f"{type(exc).__name__}: {text}"
-
-
 def rank(pattern: str, target: str) -> int:
     """How specifically ``pattern`` names ``target``: exact, op packet, glob, or not at all."""
     if pattern == target:
@@ -225,15 +218,6 @@ def rank(pattern: str, target: str) -> int:
 
 def rank_of(spec: Spec, target: str) -> int:
     return max((rank(pattern, target) for pattern in spec.targets), default=NONE)
-
-
-def hint(word: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or what there is to choose from."""
-    names = sorted(set(known))
-    near = get_close_matches(word, names, 1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else "; there is none"
 
 
 def _accepted(spec: Spec, accepts: Mapping[str, Any]) -> bool:

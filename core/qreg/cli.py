@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from qreg import __version__
-from qreg.catalogue import Catalogue, Entry, discover, hint
-from qreg.errors import DONE, FAILED, USAGE, Mistakes, QregError
+from qreg.catalogue import Catalogue, Entry, discover
+from qreg.errors import DONE, FAILED, USAGE, Mistakes, QregError, hint
 from qreg.specs import CommandSpec, RegistrySpec, Spec, StepSpec
 
 

@@ -1,4 +1,7 @@
-"""The one exception family a user sees."""
+"""The one exception family a user sees, and the words its messages are made of."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 DONE, FAILED, USAGE = 0, 1, 2  # exit codes
 
@@ -23,3 +26,18 @@ def key_path(path: tuple[str | int, ...]) -> str:
     """``("step", 2, "use")`` as ``step[2].use``."""
     text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
     return text.removeprefix(".")
+
+
+def cause_of(exc: BaseException) -> str:
+    """One line for whatever third-party code raised."""
+    text = " ".join(str(exc).split())
+    return text if isinstance(exc, QregError) else f"{type(exc).__name__}: {text}"
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or what there is to choose from."""
+    names = sorted(set(known))
+    near = get_close_matches(word, names, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if names else "; there is none"

@@ -7,8 +7,8 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import min_len
 
-from qreg.catalogue import Catalogue, Entry, hint, rank_of
-from qreg.errors import Mistakes, QregError, StructureError, key_path
+from qreg.catalogue import Catalogue, Entry, rank_of
+from qreg.errors import Mistakes, QregError, StructureError, hint, key_path
 from qreg.lines import key_lines
 from qreg.specs import FrontendSpec, StepSpec
 from qreg.structure import Ids, Problem, Use, structure

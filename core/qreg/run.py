@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, fields, frozen, has
 
-from qreg.catalogue import Catalogue, Entry, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue, Entry
+from qreg.errors import QregError, cause_of
 from qreg.records import Table
 from qreg.specs import StepSpec
 from qreg.structure import Use

@@ -12,8 +12,8 @@ from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
 
-from qreg.catalogue import Catalogue, Entry, hint
-from qreg.errors import QregError, StructureError
+from qreg.catalogue import Catalogue, Entry
+from qreg.errors import QregError, StructureError, hint
 from qreg.specs import Spec
 
 T = TypeVar("T")

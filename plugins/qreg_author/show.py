@@ -7,8 +7,8 @@ from importlib.resources import files
 
 from attrs import fields
 
-from qreg.catalogue import Catalogue, Entry, hint
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue, Entry
+from qreg.errors import QregError, hint
 from qreg.specs import Ref, Spec
 
 

@@ -39,8 +39,8 @@ from typing import Any
 import numpy as np
 from attrs import evolve, field, frozen
 
-from qreg.catalogue import Catalogue, Entry, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue, Entry
+from qreg.errors import QregError, cause_of
 from qreg.records import Array, OpCall, Tensor
 from qreg.specs import CEmitterSpec
 from qreg_emit.keys import OWN_KEYS, fault

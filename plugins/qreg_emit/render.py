@@ -7,8 +7,7 @@ from importlib.resources import files
 
 import jinja2
 
-from qreg.catalogue import cause_of
-from qreg.errors import QregError
+from qreg.errors import QregError, cause_of
 from qreg.records import Tensor
 from qreg_emit.contract import blame
 from qreg_emit.expressions import centred, plus, sizes, times

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import fields, has
 
-from qreg.catalogue import hint
+from qreg.errors import hint
 from qreg.structure import Problem
 from qreg_estimate.kinds import KINDS
 from qreg_estimate.records import Number, Profile

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from qreg.catalogue import Catalogue, hint
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue
+from qreg.errors import QregError, hint
 from qreg.records import Array, OpCall, Tensor
 from qreg_onnx.evaluate import Evaluator
 from qreg_onnx.graph import inputs_of, op_calls

@@ -7,8 +7,8 @@ import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
-from qreg.catalogue import Catalogue, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue
+from qreg.errors import QregError, cause_of
 from qreg_onnx.prepare import prepare, prepared
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from qreg.catalogue import hint
-from qreg.errors import Mistakes, QregError
+from qreg.errors import Mistakes, QregError, hint
 from qreg.records import OpCall
 from qreg.run import Context, Outcome
 from qreg_onnx.graph import name_layers, op_call, target_of

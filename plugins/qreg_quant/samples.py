@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from attrs import frozen
 
-from qreg.catalogue import cause_of, hint
-from qreg.errors import QregError
+from qreg.errors import QregError, cause_of, hint
 from qreg.records import Array, Tensor
 
 

@@ -17,8 +17,8 @@ import onnx_ir as ir
 import onnxscript  # noqa: F401  torch.onnx needs it, and says so only after a long trace
 import torch
 
-from qreg.catalogue import Catalogue, cause_of
-from qreg.errors import QregError
+from qreg.catalogue import Catalogue
+from qreg.errors import QregError, cause_of
 from qreg_onnx.graph import name_layers
 from qreg_onnx.prepare import prepare
 

@@ -7,8 +7,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 
-from qreg.catalogue import cause_of, hint
-from qreg.errors import QregError
+from qreg.errors import QregError, cause_of, hint
 from qreg.records import Array
 from qreg_verify.labels import LABEL
 
