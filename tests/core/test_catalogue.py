@@ -1,6 +1,7 @@
 """Who wins a target, and what becomes of plugins that fail."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -172,6 +173,19 @@ def test_discovery_can_be_restricted_to_named_plugins(monkeypatch: pytest.Monkey
 
     assert {e.plugin for e in catalogue.entries} == {"core", "cost", "report"}
     assert [e.id for e in catalogue.of(StepSpec)] == ["cost/count"]
+
+
+def test_a_distribution_without_metadata_is_broken_not_fatal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "ghost-1.0.dist-info"
+    folder.mkdir()
+    (folder / "entry_points.txt").write_text("[qreg]\nghost = ghost.plugin\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    (ghost,) = [b for b in discover().broken if b.plugin == "ghost"]
+
+    assert ghost.cause == "its metadata has no name or version: install it again"
 
 
 def test_a_misspelt_restriction_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
