@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+import qreg
 from qreg.api import catalogue
 from qreg.hooks import __dict__ as hooks
 from qreg.pipeline import read_pipeline
@@ -61,6 +63,61 @@ def test_the_schema_points_at_a_mistake(change: dict[str, Any], path: list[str |
     errors = list(validator.iter_errors({"model": {"source": "m.onnx"}, **change}))
 
     assert path in [list(e.absolute_path) for e in errors]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page, text) of every fenced block of that language."""
+    found = []
+    for page in (*PAGES, ROOT / "README.md"):
+        fence = rf"^```{language}\n(.*?)^```"
+        for text in re.findall(fence, page.read_text(), re.MULTILINE | re.DOTALL):
+            found.append((page.name, text))
+    return found
+
+
+def test_every_pipeline_in_the_docs_satisfies_the_schema() -> None:
+    pipelines = [(page, t) for page, text in blocks("toml") if "step" in (t := tomllib.loads(text))]
+
+    assert len(pipelines) >= 2
+    for _, table in pipelines:
+        jsonschema.validate({"model": {"source": "m.onnx"}, **table}, checked_in_schema())
+
+
+def test_every_toml_block_in_the_docs_is_toml() -> None:
+    assert len(blocks("toml")) >= 4
+    for _, text in blocks("toml"):
+        tomllib.loads(text)
+
+
+def test_the_plugin_in_the_guide_declares_what_it_says() -> None:
+    (module,) = [text for _, text in blocks("python") if "QREG_API" in text]
+    names: dict[str, Any] = {}
+
+    exec(module, names)  # noqa: S102  our own documentation
+
+    (spec,) = names["qreg_specs"]()
+    assert (spec.name, spec.targets) == ("softsign", ("onnx.Softsign",))
+
+
+def test_the_c_in_the_docs_compiles_against_the_example(tmp_path: Path) -> None:
+    (program,) = [text for page, text in blocks("c") if page == "c.md" and "resnet8.h" in text]
+    qreg.emit(ROOT / "examples" / "resnet8.onnx", out=tmp_path)
+    (tmp_path / "use.c").write_text(program)
+
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-c"]
+    done = subprocess.run(
+        ["cc", *flags, "use.c"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    known = {e.spec.name for kind in (StepSpec, CommandSpec) for e in catalogue().of(kind)}
+    text = "".join(text for _, text in blocks(""))
+
+    used = set(re.findall(r"^qreg ([a-z-]+)", text, re.MULTILINE))
+    assert len(used) >= 9
+    assert used <= known
 
 
 def test_every_registry_has_a_section_in_the_authors_guide() -> None:

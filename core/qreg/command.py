@@ -111,6 +111,7 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
 
     shown = [] if args.json else [SimpleNamespace(qreg_step_finished=show_step)]
     events = Events([*catalogue.listeners, *shown])
+    print(f"qreg: results go to {folder}", file=sys.stderr)
     with run_folder(folder, events) as kept:
         context = Context(
             catalogue=catalogue, model=model, name=short_name(source), source=source,
