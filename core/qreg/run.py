@@ -186,14 +186,18 @@ def _refuse_foreign(path: Path) -> None:
         raise QregError(f"{path}: is a file; {cure}")
     if Path.cwd().is_relative_to(path):
         raise QregError(f"{path}: is the folder you are in; {cure}")
-    found = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
+    found = {p.relative_to(path).as_posix(): p for p in path.rglob("*") if not p.is_dir()}
     try:
-        known = set(json.loads((path / RUN_RECORD).read_text())["files"]) if found else set()
+        known = dict(json.loads((path / RUN_RECORD).read_text())["files"]) if found else {}
     except (OSError, ValueError, TypeError, KeyError):
-        known = set()
-    foreign = sorted(found - known - {RUN_RECORD}) or sorted(found if not known else ())
-    if foreign:
-        raise QregError(f"{path}: holds {foreign[0]!r}, which no run of qreg made; {cure}")
+        known = {}
+    if known:
+        found.pop(RUN_RECORD)
+    for name, file in sorted(found.items()):
+        if name not in known:
+            raise QregError(f"{path}: holds {name!r}, which no run of qreg made; {cure}")
+        if sha256(file) != known[name]:
+            raise QregError(f"{path}: {name!r} was changed since the run; move it away, or {cure}")
 
 
 @contextmanager

@@ -140,6 +140,15 @@ def test_a_file_added_to_a_run_is_not_deleted_either(tmp_path: Path) -> None:
         finished_run(tmp_path / "run")
 
 
+def test_a_file_that_was_edited_is_not_overwritten(tmp_path: Path) -> None:
+    finished_run(tmp_path / "run")
+    (tmp_path / "run" / "1-note" / "note.txt").write_text("edited by hand")
+
+    with pytest.raises(QregError, match=r"'1-note/note.txt' was changed since the run; move it"):
+        finished_run(tmp_path / "run")
+    assert (tmp_path / "run" / "1-note" / "note.txt").read_text() == "edited by hand"
+
+
 def test_the_current_folder_is_no_place_for_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
