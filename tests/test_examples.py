@@ -39,6 +39,18 @@ def test_the_run_proves_every_image(runs: tuple[Path, Path]) -> None:
     assert "verify: 360/360 images bit-exact" in report
 
 
+def test_the_c_is_clean_under_the_sanitizers_on_every_image(
+    runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, data = runs[0] / "4-quantize" / "model.onnx", EXAMPLES / "digits_test.npz"
+
+    assert main(["verify", str(model), "--data", str(data), "--sanitize"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "-fsanitize=address,undefined" in shown
+    assert shown.rstrip().splitlines()[-1] == "verify: 360/360 images bit-exact"
+
+
 def test_two_runs_are_byte_identical(runs: tuple[Path, Path]) -> None:
     assert files(runs[0]) == files(runs[1])
 
