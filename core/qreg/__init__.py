@@ -4,13 +4,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> "Callable[..., Any]":
+def __getattr__(name: str) -> "Any":
     """``qreg.load`` and one function per step (``qreg.count``, ``qreg.quantize``, ...)."""
     if name.startswith("_") or find_spec(f"qreg.{name}"):
         raise AttributeError(name)

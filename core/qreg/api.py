@@ -7,27 +7,33 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrs import fields
+
 from qreg.catalogue import Catalogue, Entry, discover
 from qreg.errors import QregError, hint
-from qreg.run import Context, Events, Folder, Outcome, save_model, scratch_folder, to_json
-from qreg.specs import FrontendSpec, StepSpec
-from qreg.structure import structure
+from qreg.run import Context, Events, Folder, Model, Outcome, save_model, scratch_folder, to_json
+from qreg.specs import ApiSpec, FrontendSpec, StepSpec
+from qreg.structure import spelled, structure
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 Shapes = Mapping[str, Sequence[int]]
+AnyShapes = Shapes | Sequence[int] | None  # sizes alone are those of the only input
 
 
-def function(name: str) -> Callable[..., Any]:
+def function(name: str) -> Any:
     """What ``qreg.<name>`` is. Raises AttributeError for a name nobody declares."""
     if name == "load":
         return load
     if name.startswith("_"):
         raise AttributeError(name)
+    offered = {e.spec.attribute: e for e in catalogue().of(ApiSpec)}
+    if name in offered:
+        return offered[name].spec.object.load()
     steps = {e.spec.name.replace("-", "_"): e.spec.name for e in catalogue().of(StepSpec)}
     if name not in steps:
-        raise AttributeError(f"qreg has no {name!r}{hint(name, [*steps, 'load'])}")
+        raise AttributeError(f"qreg has no {name!r}{hint(name, [*steps, *offered, 'load'])}")
     return _step_function(catalogue().find(StepSpec, steps[name]))
 
 
@@ -37,28 +43,25 @@ def catalogue() -> Catalogue:
     return discover()
 
 
-def load(source: Any, shape: Shapes | None = None, frontend: str = "") -> "ir.Model":
+def load(source: Any, shape: AnyShapes = None, frontend: str = "") -> "ir.Model":
     """A model with static shapes and named layers from a file, an import path or an nn.Module.
 
-    ``shape`` gives sizes of inputs by name. Raises QregError for what cannot be read.
+    ``shape`` gives sizes of inputs by name, or of the only one. Raises QregError for what cannot be read.
     """
     chosen = catalogue().find(FrontendSpec, frontend) if frontend else None
-    return load_model(source, shape or {}, catalogue(), chosen)
+    return source_model(source, _by_name(shape), catalogue(), chosen).graph()
 
 
-def load_model(
+def source_model(
     source: Any, shapes: Shapes, catalogue: Catalogue, frontend: Entry[FrontendSpec] | None = None
-) -> "ir.Model":
-    entry = frontend or _frontend_for(source, catalogue)
-    named = isinstance(source, (str, Path))  # the text of a model in memory is its whole content
-    about = str(source) if named else type(source).__name__
-    model: ir.Model = entry.call("load", source, shapes, catalogue, about=about)
-    return model
+) -> Model:
+    """The model of a source, not read yet. Raises QregError where no frontend claims it."""
+    return Model(source, shapes, frontend or _frontend_for(source, catalogue), catalogue)
 
 
 def run_command(
     entry: Entry[StepSpec],
-    model: "ir.Model",
+    model: Model,
     source: str,
     params: Any,
     catalogue: Catalogue,
@@ -69,7 +72,7 @@ def run_command(
     with ExitStack() as stack:
         kept = Folder(folder, events) if folder else stack.enter_context(scratch_folder(events))
         context = Context(
-            catalogue=catalogue, model=model, name=short_name(source), source=source,
+            catalogue=catalogue, loaded=model, name=short_name(source), source=source,
             folder=kept, events=events, step=entry.id,
         )  # fmt: skip
         outcome: Outcome = entry.call("run", context, params)
@@ -83,6 +86,12 @@ def run_command(
 def short_name(source: str) -> str:
     """``resnet8`` of ``examples/resnet8.onnx`` or ``zoo.models:resnet8``."""
     return Path(source).stem if ":" not in source else source.rpartition(":")[2]
+
+
+def _by_name(shape: AnyShapes) -> Shapes:
+    if shape is None or isinstance(shape, Mapping):
+        return shape or {}
+    return {"": shape}
 
 
 def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
@@ -100,16 +109,22 @@ def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
 
 def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
     def call(
-        source: Any,
-        *,
-        shape: Shapes | None = None,
+        *sources: Any,
+        shape: AnyShapes = None,
         pins: Mapping[str, Sequence[str]] | None = None,
         out: str | Path = "",
         **params: Any,
     ) -> Any:
         found = catalogue().pinned(pins or {})
-        typed = structure(params, entry.spec.params.load(), found, Path())
-        model = load_model(source, shape or {}, found)
+        kind = entry.spec.params.load()
+        leading = [a.name for a in fields(kind) if a.metadata.get("positional")]
+        if len(sources) != len(leading) + 1:
+            wanted = ", ".join([*leading, "model"])
+            raise TypeError(f"qreg.{call.__name__} takes {wanted}; {len(sources)} were given")
+        given = {**params, **dict(zip(leading, sources, strict=False))}
+        typed = structure({spelled(k): v for k, v in given.items()}, kind, found, Path())
+        source = sources[-1]
+        model = source_model(source, _by_name(shape), found)
         text = str(source) if isinstance(source, (str, Path)) else type(source).__name__
         folder = Path(out) if out else None
         outcome = run_command(entry, model, text, typed, found, Events([]), folder)

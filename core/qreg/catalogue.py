@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 from pluggy import PluginManager
 
 from qreg import __version__, hooks
@@ -44,13 +44,25 @@ class Entry(Generic[S_co]):
     def id(self) -> str:
         return f"{self.plugin}/{self.spec.name}"
 
+    @property
+    def whose(self) -> str:
+        """What to blame: registry, id and distribution."""
+        return f"{self.spec.registry} {self.id} ({self.distribution} {self.version})"
+
+    def wrong(self, name: str, answer: Any, about: str) -> QregError:
+        """The error for a callable in field ``name`` whose answer its contract does not allow."""
+        contract = getattr(fields(type(self.spec)), name).metadata["contract"]
+        return QregError(
+            f"{about}: {self.whose} gave {type(answer).__name__}; its contract is {contract}; "
+            "that is a fault of the plugin"
+        )
+
     def call(self, name: str, *arguments: Any, about: str = "") -> Any:
         """What the callable in field ``name`` gives. Its faults are told with whose they are.
 
         ``about`` is the place, for example ``node 'conv1' (onnx.Conv)``. QregError passes as it is.
         """
-        place = f"{about}: " if about else ""
-        whose = f"{self.spec.registry} {self.id} ({self.distribution} {self.version})"
+        place, whose = f"{about}: " if about else "", self.whose
         try:
             function = getattr(self.spec, name).load()
         except QregError as exc:
@@ -88,6 +100,7 @@ class Catalogue:
     pins: Mapping[str, Sequence[str]] = field(factory=dict)  # target -> ids
     listeners: tuple[Any, ...] = ()  # plugin modules with event hooks
     load_ms: Mapping[str, float] = field(factory=dict)  # plugin -> time its module took
+    _chosen: dict[Any, Any] = field(init=False, factory=dict, eq=False, repr=False)  # by question
 
     def of(self, kind: type[S]) -> tuple[Entry[S], ...]:
         """The entries of one registry."""
@@ -115,6 +128,17 @@ class Catalogue:
         ``isa={...}`` those whose ``isa`` is a subset. A pin decides; else the most specific
         target, the most required ISA features, the latest ``since``; else ``overrides``.
         """
+        if accepts:
+            return self._choose(kind, target, opset, accepts)
+        question = (kind, target, opset)  # asked for every op of every model
+        if question not in self._chosen:
+            self._chosen[question] = self._choose(kind, target, opset, accepts)
+        chosen: Entry[S] | None = self._chosen[question]
+        return chosen
+
+    def _choose(
+        self, kind: type[S], target: str, opset: int | None, accepts: Mapping[str, Any]
+    ) -> Entry[S] | None:
         named = self.pins.get(target, ())
         claims = [e for e in self.of(kind) if rank_of(e.spec, target) > NONE]
         able = [e for e in claims if (opset is None or e.spec.since <= opset)
@@ -131,7 +155,7 @@ class Catalogue:
 
     def pinned(self, pins: Mapping[str, Sequence[str]]) -> "Catalogue":
         """The same with ``pins`` in force."""
-        return evolve(self, pins=dict(pins))
+        return evolve(self, pins=dict(pins)) if pins else self
 
     def _blame(self, use: str) -> str:
         plugin = use.partition("/")[0]
@@ -213,7 +237,8 @@ def rank(pattern: str, target: str) -> int:
         return EXACT
     if target.startswith(pattern + "."):
         return PACKET
-    return GLOB if fnmatchcase(target, pattern) else NONE
+    is_glob = any(sign in pattern for sign in "*?[")
+    return GLOB if is_glob and fnmatchcase(target, pattern) else NONE
 
 
 def rank_of(spec: Spec, target: str) -> int:

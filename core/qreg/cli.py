@@ -87,7 +87,8 @@ def show_list(args: argparse.Namespace, catalogue: Catalogue) -> int:
         return DONE
     for registry in dict.fromkeys(e.spec.registry for e in shown):
         print(registry)
-        rows = [(f"  {e.id}", f"{e.distribution} {e.version}", " ".join(e.spec.targets),
+        rows = [(f"  {e.id}", f"{e.distribution} {e.version}",
+                 " ".join(e.spec.targets) if args.registry else _in_short(e.spec.targets),
                  *([e.spec.summary] if args.verbose else []))
                 for e in shown if e.spec.registry == registry]  # fmt: skip
         _print_columns(rows)
@@ -120,6 +121,11 @@ def check(args: argparse.Namespace, catalogue: Catalogue) -> int:
                 print(f"{e.spec.registry} {e.id}: not usable here: {e.spec.needs}")
         print(f"{len(catalogue.entries)} entries, no faults")
     return DONE
+
+
+def _in_short(targets: tuple[str, ...]) -> str:
+    """Enough to recognise an entry by; all are listed where one registry is asked for."""
+    return " ".join(targets) if len(targets) < 3 else f"{targets[0]} and {len(targets) - 1} more"
 
 
 def _as_json(entry: Entry[Spec]) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from typing import Any, Union, get_args, get_origin
 
 from attrs import NOTHING, fields, frozen, resolve_types
 
-from qreg.api import load_model, run_command, short_name
+from qreg.api import run_command, short_name, source_model
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import DONE, FAILED, QregError, StructureError, key_path
 from qreg.pipeline import read_pipeline, wrong_pin
 from qreg.run import Context, Events, Outcome, run_folder, run_pipeline, sha256, to_json
 from qreg.specs import RendererSpec, StepSpec
-from qreg.structure import Ids, Use, structure
+from qreg.structure import Ids, Use, spelled, structure
 
 RECORDED = ("qreg", "onnx", "onnx-ir", "onnxruntime", "numpy")  # versions kept with a run
 
@@ -31,46 +31,63 @@ class Options:
 
 def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) -> None:
     """The step's parameters as options; tables (rules) come from files."""
+    parameters = fields(resolve_types(entry.spec.params.load()))
+    for attribute in parameters:
+        if attribute.metadata.get("positional"):
+            parser.add_argument(_dest(attribute.name), metavar=attribute.name.upper(),
+                                help=attribute.metadata.get("doc", ""))  # fmt: skip
     parser.add_argument(
         "source", metavar="MODEL", help="model.onnx, model.pt2 or package.module:callable"
     )
-    parser.add_argument("--shape", action="append", default=[], metavar="INPUT=SIZES",
-                        help="sizes of an input: x=1,3,32,32")  # fmt: skip
+    parser.add_argument("--shape", "--input-shape", action="append", metavar="INPUT=SIZES",
+                        help="sizes of an input, x=1,3,32,32; of the only input, 1,3,32,32")  # fmt: skip
     parser.add_argument("--pin", action="append", default=[], metavar="TARGET=ID",
                         help="which entry serves a target that several claim")  # fmt: skip
-    for attribute in fields(resolve_types(entry.spec.params.load())):
-        kind = _required(attribute.type)
-        if _is_table(kind):
-            continue
-        flag = "--" + attribute.name.replace("_", "-")
-        text = attribute.metadata.get("doc", "").replace("%", "%%")
-        if kind is bool:
-            parser.add_argument(flag, dest=_dest(attribute.name), help=text,
-                                action=argparse.BooleanOptionalAction)  # fmt: skip
-        else:
-            many = get_origin(kind) is tuple
-            parser.add_argument(flag, dest=_dest(attribute.name), help=text,
-                                metavar="A,B" if many else attribute.name.upper(),
-                                required=attribute.default is NOTHING)  # fmt: skip
+    for attribute in parameters:
+        if not attribute.metadata.get("positional"):
+            _add_option(parser, attribute)
     parser.add_argument("--out", type=Path, help="keep the step's files in this folder")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--csv", action="store_true", help="the tables as comma-separated values")
 
 
+def _add_option(parser: argparse.ArgumentParser, attribute: Any) -> None:
+    kind = _required(attribute.type)
+    if _is_table(kind):
+        return
+    name = spelled(attribute.name)
+    flag = "--" + name.replace("_", "-")
+    facts: dict[str, Any] = {
+        "dest": _dest(attribute.name),
+        "help": attribute.metadata.get("doc", "").replace("%", "%%"),
+    }
+    if kind is bool:
+        facts |= {"action": argparse.BooleanOptionalAction}
+    else:
+        facts |= {"required": attribute.default is NOTHING, "metavar": name.upper()}
+    if get_origin(kind) is tuple:
+        facts |= {"metavar": "A,B"}
+    if get_origin(kind) is dict:
+        facts |= {"metavar": "NAME=VALUE", "action": "append"}
+    parser.add_argument(flag, **facts)
+
+
 def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
     entry: Entry[StepSpec] = args.entry
     kind = entry.spec.params.load()
-    given = {a.name: _value(_required(a.type), v) for a in fields(resolve_types(kind))
+    given = {spelled(a.name): _value(_required(a.type), v, spelled(a.name))
+             for a in fields(resolve_types(kind))
              if (v := getattr(args, _dest(a.name), None)) is not None}  # fmt: skip
     try:
         params = structure(given, kind, catalogue, Path())
-        common = {"shape": _shapes(args.shape), "pin": _pins(args.pin, catalogue)}
+        shapes = _value(dict[str, tuple[int, ...]], args.shape or [], "shape")
+        common = {"shape": shapes, "pin": _pins(args.pin, catalogue)}
         options = structure(common, Options, catalogue, Path())
     except StructureError as exc:
         told = (f"--{key_path(path).replace('_', '-')}: {what}" for path, what in exc.problems)
         raise QregError("\n".join(told)) from exc
     catalogue = catalogue.pinned(options.pin)
-    model = load_model(args.source, options.shape, catalogue)
+    model = source_model(args.source, options.shape, catalogue)
     folder = args.out
     if folder is None and entry.spec.writes:
         folder = Path(f"{short_name(args.source)}-{entry.spec.name}")
@@ -99,7 +116,7 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
     catalogue = catalogue.pinned(pipeline.pin)
     source = pipeline.model.source
     path = source if ":" in source else str(base / source)
-    model = load_model(path, pipeline.model.shape, catalogue, pipeline.model.frontend)
+    model = source_model(path, pipeline.model.shape, catalogue, pipeline.model.frontend)
     named = base / pipeline.run.folder if pipeline.run.folder else None
     folder = args.out or named or Path("qreg-runs") / args.pipeline.stem
     header = {"pipeline": args.pipeline.name, "source": source, "pin": pipeline.pin,
@@ -114,7 +131,7 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
     print(f"qreg: results go to {folder}", file=sys.stderr)
     with run_folder(folder, events) as kept:
         context = Context(
-            catalogue=catalogue, model=model, name=short_name(source), source=source,
+            catalogue=catalogue, loaded=model, name=short_name(source), source=source,
             folder=kept, events=events,
         )  # fmt: skip
         outcomes = run_pipeline(pipeline.step, context, header)
@@ -155,10 +172,13 @@ def _is_table(kind: Any) -> bool:
     return get_origin(inner) is Use
 
 
-def _value(kind: Any, text: Any) -> Any:
+def _value(kind: Any, text: Any, option: str) -> Any:
     """An option's text as TOML would have given it; what does not fit is left for the check."""
     if get_origin(kind) is tuple:
-        return [_value(get_args(kind)[0], part.strip()) for part in text.split(",") if part.strip()]
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        return [_value(get_args(kind)[0], part, option) for part in parts]
+    if get_origin(kind) is dict:
+        return dict(_pair(get_args(kind)[1], part, option) for part in text)
     if kind in (int, float):
         try:
             return kind(text)
@@ -167,14 +187,13 @@ def _value(kind: Any, text: Any) -> Any:
     return text
 
 
-def _shapes(options: list[str]) -> dict[str, Any]:
-    found = {}
-    for option in options:
-        name, equals, sizes = option.rpartition("=")
-        if not equals:
-            raise QregError(f"--shape {option}: write INPUT=SIZES, for example x=1,3,32,32")
-        found[name] = _value(tuple[int, ...], sizes)
-    return found
+def _pair(kind: Any, text: str, option: str) -> tuple[str, Any]:
+    """``NAME=VALUE``; sizes alone are those of the only input."""
+    name, equals, value = text.rpartition("=")
+    if not equals and (option != "shape" or not value.replace(",", "").replace(" ", "").isdigit()):
+        wanted = "INPUT=SIZES, for example x=1,3,32,32" if option == "shape" else "NAME=VALUE"
+        raise QregError(f"--{option.replace('_', '-')} {text}: write {wanted}")
+    return name, _value(kind, value, option)
 
 
 def _pins(options: list[str], catalogue: Catalogue) -> dict[str, list[str]]:

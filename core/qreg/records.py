@@ -37,12 +37,17 @@ class Constant(Protocol):
 
 @frozen
 class Tensor:
-    """One edge of the graph. ``value`` is set for parameters and other constants."""
+    """One edge of the graph. ``value`` is set for parameters and other constants.
+
+    ``bits`` is what an element of a constant takes where that is fewer than its type has: a weight
+    on seven levels that is stored as float32 has 3.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     value: Constant | None = field(default=None, eq=False, repr=False)
+    bits: int | None = field(default=None, eq=False)
 
     @property
     def elements(self) -> int:
@@ -64,6 +69,11 @@ class OpCall:
 
     ``name`` is the layer's name (the module path of its weight where there is one), ``node`` the
     node's name in the file, ``target`` the op: ``onnx.Conv``, ``com.microsoft.QGemm``.
+
+    A call of PyTorch's dispatcher is one too: ``aten.conv2d.default``. Its inputs are the tensors
+    among the arguments in the schema's order, a list of tensors written out; every other argument
+    is an attribute under the schema's name, so is a number given where a tensor could stand, and
+    for a list of tensors its length. In-place ops are spelled as the op that makes a new tensor.
     """
 
     target: str
@@ -76,8 +86,9 @@ class OpCall:
 
     @property
     def op(self) -> str:
-        """``Conv`` of ``onnx.Conv``."""
-        return self.target.rpartition(".")[2]
+        """``Conv`` of ``onnx.Conv``, ``conv2d`` of ``aten.conv2d.default``."""
+        *_, packet, last = self.target.split(".")
+        return packet if self.target.startswith("aten.") or last == "default" else last
 
     def input(self, index: int) -> Tensor:
         """A required input; use ``optional`` for one that may be absent."""
@@ -121,26 +132,14 @@ class Table:
     optional: int = 0
 
 
-@frozen
-class Contraction:
-    """``count`` products of an (m, k) by a (k, n) matrix."""
-
-    m: int
-    n: int
-    k: int
-    count: int = 1
-
-    @property
-    def macs(self) -> int:
-        return self.count * self.m * self.n * self.k
-
-
 @frozen(kw_only=True)
 class Weight:
-    """Which input of a contraction is its weight, and how both meet the channels.
+    """Which input of a call is the stored factor of a product, and how both meet the channels.
 
     Where the weight has fewer entries along ``in_axis`` than the data has channels, its first axis
-    is cut into ``groups`` equal blocks, each for its own share of the channels.
+    is cut into ``groups`` equal blocks, each for its own share of the channels; where it has fewer
+    along ``out_axis`` than the output, each block makes its own share of the output's. An axis that
+    data or output lack: the factor is made inside the op, or the product is none of its channels.
     """
 
     input: int  # of the call
@@ -154,13 +153,48 @@ class Weight:
 
 
 @frozen
+class Contraction:
+    """``count`` products of an (m, k) by a (k, n) matrix.
+
+    ``weight`` is the factor that may be stored, None where both are activations. ``masked``
+    products are thrown away by a causal mask; they are counted all the same.
+    """
+
+    m: int
+    n: int
+    k: int
+    count: int = 1
+    weight: Weight | None = None
+    masked: int = 0
+
+    @property
+    def macs(self) -> int:
+        return self.count * self.m * self.n * self.k
+
+
+@frozen
 class Cost:
-    """What an estimator says of one op: contractions, and other arithmetic kept apart from them."""
+    """What an estimator says of one op: contractions, and other arithmetic kept apart from them.
+
+    An op that only looks at its input in another way (a view in PyTorch) moves no bytes. ``read``
+    says for an input how many elements are, where not all: rows of a table that is looked up.
+    """
 
     contractions: tuple[Contraction, ...] = ()
     elementwise_flops: int = 0
-    weight: Weight | None = None  # the operand that may be stored, where there is one
+    moves: bool = True
+    read: tuple[tuple[int, int], ...] = ()  # (input, elements)
 
     @property
     def macs(self) -> int:
         return sum(c.macs for c in self.contractions)
+
+
+@frozen
+class Trace:
+    """What runs for one input of the model: its ops in execution order."""
+
+    calls: tuple[OpCall, ...]
+    outputs: tuple[str, ...]  # the tensors that the model gives, by name
+    lacking: tuple[OpCall, ...] = ()  # ops that have a tensor of unknown shape
+    source: str = "the ONNX graph"  # where the ops were seen

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ from attrs import define, evolve, field, fields, frozen, has
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError, cause_of
-from qreg.records import Table
-from qreg.specs import StepSpec
-from qreg.structure import Use
+from qreg.records import Table, Trace
+from qreg.specs import FrontendSpec, StepSpec
+from qreg.structure import Source, Use, spelled
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -80,18 +80,58 @@ class Folder:
         return evolve(self, path=self.path / name)
 
 
+@define
+class Model:
+    """A model that is read when asked for: as a graph, or as what runs. Each is made once.
+
+    A source that no frontend was chosen for is an ``onnx_ir.Model`` already.
+    """
+
+    source: Any
+    shapes: Mapping[str, Sequence[int]] = field(factory=dict)
+    frontend: Entry[FrontendSpec] | None = None
+    catalogue: Catalogue = field(factory=Catalogue)
+    _graph: "ir.Model | None" = None
+    _trace: Trace | None = None
+
+    def graph(self) -> "ir.Model":
+        """The model as a graph, with static shapes and named layers."""
+        if self._graph is None:
+            self._graph = self.source if self.frontend is None else self._call("load")
+        return self._graph
+
+    def trace(self) -> Trace | None:
+        """What runs, without a graph; None where only the graph tells."""
+        if self.frontend is None or self.frontend.spec.trace is None:
+            return None
+        if self._trace is None:
+            self._trace = self._call("trace")
+        return self._trace
+
+    def _call(self, what: str) -> Any:
+        named = isinstance(self.source, (str, Path))  # the text of a model in memory is all of it
+        about = str(self.source) if named else type(self.source).__name__
+        assert self.frontend is not None
+        return self.frontend.call(what, self.source, self.shapes, self.catalogue, about=about)
+
+
 @frozen(kw_only=True)
 class Context:
     """What a step knows: the model as the steps before left it, and what they found."""
 
     catalogue: Catalogue
-    model: "ir.Model"
+    loaded: Model
     name: str  # the model's short name, for titles and file names
     source: str  # as the user spelled it
     folder: Folder
     events: Events
     step: str = ""
     outcomes: Mapping[str, "Outcome"] = field(factory=dict)  # step name -> its last outcome
+
+    @property
+    def model(self) -> "ir.Model":
+        """The model as a graph; made from its source when first asked for."""
+        return self.loaded.graph()
 
     def progress(self, done: int, total: int, what: str) -> None:
         self.events.send("qreg_progress", step=self.step, done=done, total=total, what=what)
@@ -136,7 +176,7 @@ def run_pipeline(
             break
         context = evolve(
             context,
-            model=outcome.model or context.model,
+            loaded=context.loaded if outcome.model is None else Model(outcome.model),
             outcomes={**context.outcomes, name: outcome},
         )
     context.events.send("qreg_run_finished", folder=root, outcomes=tuple(done), model=context.name)
@@ -220,9 +260,12 @@ def plain(value: Any) -> Any:
         return {"use": value.entry.id, **plain(value.params)}
     if isinstance(value, Entry):
         return value.id
+    if isinstance(value, Source):
+        named = isinstance(value.given, (str, Path))
+        return plain(value.given) if named else type(value.given).__name__
     if has(type(value)):
         shown = [a.name for a in fields(type(value)) if a.metadata.get("json", True)]
-        return {name: plain(getattr(value, name)) for name in shown}
+        return {spelled(name): plain(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from attrs import field, fields, frozen
 from attrs.converters import optional
-from attrs.validators import deep_iterable, instance_of, matches_re, max_len, min_len
+from attrs.validators import deep_iterable, in_, instance_of, matches_re, max_len, min_len
 
 from qreg.errors import QregError
 
@@ -70,7 +70,7 @@ class LayerEstimatorSpec(Spec):
     """What one op costs."""
 
     registry = "layer_estimators"
-    estimate: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> Cost"))
+    estimate: Ref = field(converter=Ref, metadata=call(1, "(OpCall) -> Cost | None"))
 
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
@@ -89,13 +89,23 @@ class FusionPatternSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class ShortcutHandlerSpec(Spec):
-    """How channel states (zero, constant, live) cross an op."""
+    """How channel states (zero, constant, live) cross an op, forwards and backwards.
+
+    Without ``needed`` every element of every input is needed where any of an output is.
+    ``offsets`` are the inputs that only shift the result: a bias, a normalisation's mean.
+    """
 
     registry = "shortcut_handlers"
     propagate: Ref = field(
         converter=Ref,
         metadata=call(3, "(OpCall, tuple[State | None, ...], Evaluate) -> tuple[State, ...]"),
     )
+    needed: Ref | None = field(
+        default=None,
+        converter=optional(Ref),
+        metadata=call(4, "(OpCall, states, needed outputs, Evaluate) -> needed inputs (masks)"),
+    )
+    offsets: tuple[int, ...] = ()
 
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
@@ -138,11 +148,23 @@ class HardwareProfileSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class MetricSpec(Spec):
-    """One number of a layer."""
+    """One number of a layer; of a model their sum, or what ``total`` says.
+
+    ``reads`` is the most it looks at: ``shapes``, the ``weights`` too, or channel ``states`` too,
+    so that a count of MACs alone need not follow channels. One that is not ``usual`` is computed
+    when asked for.
+    """
 
     registry = "metrics"
     unit: str = ""
-    compute: Ref = field(converter=Ref, metadata=call(1, "(LayerCost) -> int | float"))
+    reads: str = field(default="states", validator=in_(("shapes", "weights", "states")))
+    usual: bool = True
+    compute: Ref = field(converter=Ref, metadata=call(1, "(LayerCost) -> int | float | None"))
+    total: Ref | None = field(
+        default=None,
+        converter=optional(Ref),
+        metadata=call(1, "(tuple[LayerCost, ...]) -> int | float | None"),
+    )
 
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
@@ -165,11 +187,19 @@ class OpSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class FrontendSpec(Spec):
-    """Where models come from. ``targets`` are globs on the source: ``*.onnx``, ``*:*``."""
+    """Where models come from. ``targets`` are globs on the source: ``*.onnx``, ``*:*``.
+
+    A frontend that can watch the model run also has ``trace``, for steps that need no graph.
+    """
 
     registry = "frontends"
     load: Ref = field(
         converter=Ref, metadata=call(3, "(source, shapes, Catalogue) -> onnx_ir.Model")
+    )
+    trace: Ref | None = field(
+        default=None,
+        converter=optional(Ref),
+        metadata=call(3, "(source, shapes, Catalogue) -> Trace"),
     )
 
 
@@ -203,7 +233,16 @@ class RendererSpec(Spec):
     render: Ref = field(converter=Ref, metadata=call(3, "(tables, closing lines, width) -> str"))
 
 
-def _registry(kind: type[Spec]) -> RegistrySpec:
+@frozen(kw_only=True, eq=False, repr=False, slots=False)
+class ApiSpec(Spec):
+    """A name the package qreg offers beside its steps: ``qreg.<attribute>``."""
+
+    registry = "api"
+    attribute: str = field(validator=matches_re(r"[A-Za-z]\w*"))
+    object: Ref = field(converter=Ref)
+
+
+def registry_of(kind: type[Spec]) -> RegistrySpec:
     """The record of a registry, from the class of its entries."""
     contracts = [f"{a.name} {a.metadata['contract']}" for a in fields(kind) if a.metadata]
     summary = (kind.__doc__ or "").split(". ")[0].rstrip(".").replace("``", "")
@@ -216,7 +255,7 @@ def _registry(kind: type[Spec]) -> RegistrySpec:
 
 OWN: tuple[Spec, ...] = (
     *map(
-        _registry,
+        registry_of,
         (
             RegistrySpec,
             LayerEstimatorSpec,
@@ -232,6 +271,7 @@ OWN: tuple[Spec, ...] = (
             StepSpec,
             CommandSpec,
             RendererSpec,
+            ApiSpec,
         ),
     ),
     CommandSpec(

@@ -10,7 +10,7 @@ from attrs import fields, frozen, has, resolve_types
 from cattrs import Converter
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
-from cattrs.gen import make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn, override
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError, StructureError, hint
@@ -35,6 +35,18 @@ class Use(Generic[S_co]):
     params: Any
 
 
+@frozen
+class Source:
+    """Another model: what the user calls it, or the object itself."""
+
+    given: Any
+
+
+def spelled(name: str) -> str:
+    """A field's name as users write it: ``as`` of ``as_``, which Python keeps for itself."""
+    return name.rstrip("_")
+
+
 def structure(value: Any, kind: type[T], catalogue: Catalogue, base: Path) -> T:
     """``value`` as a ``kind``; relative paths start at ``base``. Raises StructureError."""
     try:
@@ -52,6 +64,7 @@ def converter_for(catalogue: Catalogue, base: Path) -> Converter:
     converter.register_structure_hook(float, _exact_float)
     converter.register_structure_hook(Path, lambda v, _: _existing(base, v))
     converter.register_structure_hook_func(lambda t: t is Ids, lambda v, _: _ids(v))
+    converter.register_structure_hook(Source, lambda v, _: _source(base, v))
     converter.register_structure_hook_func(lambda t: origin(t) is Literal, _literal)
     converter.register_structure_hook_factory(
         lambda t: origin(t) is None and has(t), lambda t: _class_hook(t, converter)
@@ -79,11 +92,11 @@ def problems(
         noted, rest = exc.group_exceptions()  # type: ignore[attr-defined]
         found = [p for e in rest for p in problems(e, path, exc.cl)]
         for e, note in noted:
-            key = note.index if isinstance(note, IterableValidationNote) else note.name
+            key = note.index if isinstance(note, IterableValidationNote) else spelled(note.name)
             found += problems(e, (*path, key), note.type)
         return found
     if isinstance(exc, ForbiddenExtraKeysError):
-        known = [f.name for f in fields(exc.cl)]
+        known = [spelled(f.name) for f in fields(exc.cl)]
         return [((*path, k), "unknown key" + hint(k, known)) for k in sorted(exc.extra_fields)]
     if isinstance(exc, KeyError):
         return [(path, "required key is missing")]
@@ -108,6 +121,12 @@ def _existing(base: Path, value: Any) -> Path:
     return path
 
 
+def _source(base: Path, value: Any) -> Source:
+    """A file, which must be there, an import path, or a model in memory."""
+    is_file = isinstance(value, Path) or (isinstance(value, str) and ":" not in value)
+    return Source(_existing(base, value) if is_file else value)
+
+
 def _ids(value: Any) -> Ids:
     if not isinstance(value, (str, list, tuple)):
         raise TypeError(f"expected an id or a list of ids, found {value!r}")
@@ -122,9 +141,10 @@ def _literal(value: Any, kind: Any) -> Any:
     allowed = get_args(kind)
     if value in allowed:
         return value
-    near = get_close_matches(str(value), allowed, 1)
+    named = [a for a in allowed if a != ""]
+    near = get_close_matches(str(value), named, 1)
     cure = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{value!r} is not one of {', '.join(map(repr, allowed))}{cure}")
+    raise ValueError(f"{value!r} is not one of {', '.join(map(repr, named))}{cure}")
 
 
 def _spoken(kind: type) -> str:
@@ -132,7 +152,11 @@ def _spoken(kind: type) -> str:
 
 
 def _class_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    structure_fields = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True)
+    names = [a.name for a in fields(resolve_types(kind))]
+    renamed: Any = {n: override(rename=spelled(n)) for n in names if spelled(n) != n}
+    structure_fields = make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, **renamed
+    )
 
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, dict):
@@ -150,10 +174,11 @@ def _refused(table: dict[str, Any], kind: Any, converter: Converter) -> list[Pro
     """What the fields' own validators say; they run only once a record is made, which failed."""
     found: list[Problem] = []
     for attribute in fields(resolve_types(kind)):
-        if attribute.validator is None or attribute.name not in table:
+        key = spelled(attribute.name)
+        if attribute.validator is None or key not in table:
             continue
         try:
-            value = converter.structure(table[attribute.name], attribute.type)
+            value = converter.structure(table[key], attribute.type)
             attribute.validator(None, attribute, value)
         except ValueError as exc:
             if str(exc).startswith(f"'{attribute.name}' "):

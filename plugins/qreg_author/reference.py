@@ -9,7 +9,7 @@ from attrs import NOTHING, Attribute, fields, resolve_types
 from qreg.catalogue import Catalogue, Entry
 from qreg.pipeline import ModelTable, Pipeline, RunTable
 from qreg.specs import CommandSpec, QuantRuleSpec, RegistrySpec, Spec, StepSpec
-from qreg.structure import Use
+from qreg.structure import Use, spelled
 
 S = TypeVar("S", bound=Spec)
 
@@ -48,7 +48,7 @@ def _table(title: str, kind: type, entry: Entry[Any] | None = None) -> str:
 
 def _key(attribute: "Attribute[Any]") -> str:
     meaning = attribute.metadata.get("doc", "")
-    return f"| `{attribute.name}` | {_type(attribute.type)} | {_default(attribute)} | {meaning} |\n"
+    return f"| `{spelled(attribute.name)}` | {_type(attribute.type)} | {_default(attribute)} | {meaning} |\n"
 
 
 def _default(attribute: "Attribute[Any]") -> str:
@@ -66,7 +66,7 @@ def _type(kind: Any) -> str:
     if origin in (Union, UnionType):
         return _type(next(a for a in args if a is not type(None)))
     if origin is Literal:
-        return " or ".join(f"`{a}`" for a in args)
+        return " or ".join(f"`{a}`" for a in args if a)
     if origin is tuple:
         return f"list of {_type(args[0])}"
     if origin is dict:
@@ -82,16 +82,23 @@ def _type(kind: Any) -> str:
         "float": "number",
         "bool": "true or false",
     }
-    return names.get(kind.__name__, {"Path": "path"}.get(kind.__name__, "table"))
+    return names.get(kind.__name__, {"Path": "path", "Source": "model"}.get(kind.__name__, "table"))
 
 
 def _commands(catalogue: Catalogue) -> str:
     rows = [_command(c) for c in _sorted(catalogue.of(CommandSpec))]
     for step in _sorted(catalogue.of(StepSpec)):
         attributes = fields(resolve_types(step.spec.params.load()))
-        options = " ".join(f"[--{a.name.replace('_', '-')}]" for a in attributes if not _tables(a))
+        leading = [a.name.upper() for a in attributes if a.metadata.get("positional")]
+        options = " ".join(
+            f"[--{spelled(a.name).replace('_', '-')}]"
+            for a in attributes
+            if not _tables(a) and not a.metadata.get("positional")
+        )
         common = "[--shape INPUT=SIZES] [--pin TARGET=ID] [--out DIR] [--json] [--csv]"
-        line = " ".join(f"qreg {step.spec.name} MODEL {options} {common}".split())
+        line = " ".join(
+            f"qreg {step.spec.name} {' '.join(leading)} MODEL {options} {common}".split()
+        )
         rows.append(f"| `{line}` | {step.spec.summary} |\n")
     return "| command | what it does |\n| --- | --- |\n" + "".join(rows)
 

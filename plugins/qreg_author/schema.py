@@ -9,7 +9,7 @@ from attrs import NOTHING, fields, has, resolve_types
 from qreg.catalogue import Catalogue, Entry
 from qreg.pipeline import Pipeline
 from qreg.specs import Spec
-from qreg.structure import Ids, Use
+from qreg.structure import Ids, Source, Use, spelled
 
 SCALARS = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 
@@ -23,6 +23,8 @@ def pipeline_schema(catalogue: Catalogue) -> dict[str, Any]:
 def schema_of(kind: Any, catalogue: Catalogue) -> dict[str, Any]:
     """The schema of one type that parameters may have."""
     origin, args = get_origin(kind), get_args(kind)
+    if kind is Source:
+        return {"type": "string"}
     if has(kind) and origin is None:
         return _object(kind, catalogue)
     if origin in (Union, UnionType):
@@ -47,8 +49,10 @@ def _object(kind: Any, catalogue: Catalogue) -> dict[str, Any]:
     attributes = fields(resolve_types(kind))
     return {
         "type": "object",
-        "properties": {a.name: schema_of(a.type, catalogue) | _notes(a) for a in attributes},
-        "required": [a.name for a in attributes if a.default is NOTHING],
+        "properties": {
+            spelled(a.name): schema_of(a.type, catalogue) | _notes(a) for a in attributes
+        },
+        "required": [spelled(a.name) for a in attributes if a.default is NOTHING],
         "additionalProperties": False,
     }
 
@@ -76,7 +80,7 @@ def _use(spec: type[Spec], catalogue: Catalogue) -> dict[str, Any]:
     for entry in catalogue.of(spec):
         then = _object(entry.spec.params.load(), catalogue)  # type: ignore[attr-defined]
         then["properties"]["use"] = {"description": entry.spec.summary}
-        spelled = sorted(names & {entry.id, entry.spec.name})
-        choices.append({"if": {"properties": {"use": {"enum": spelled}}}, "then": then})
+        ids = sorted(names & {entry.id, entry.spec.name})
+        choices.append({"if": {"properties": {"use": {"enum": ids}}}, "then": then})
     use = {"use": {"enum": sorted(names)}}
     return {"type": "object", "properties": use, "required": ["use"], "allOf": choices}

@@ -1,74 +1,129 @@
-"""The states of a whole graph, op by op in execution order."""
+"""The states of everything a model runs, op by op in execution order."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from attrs import frozen
+import numpy as np
+from attrs import evolve, field, frozen
 
 from qreg.catalogue import Catalogue, Entry
-from qreg.errors import QregError
-from qreg.records import Array, OpCall, Tensor
+from qreg.errors import QregError, hint
+from qreg.records import Array, OpCall, Tensor, Trace
 from qreg.specs import ShortcutHandlerSpec
-from qreg_channels.state import Evaluate, State, States, all_live, constant, live
+from qreg_channels.backward import needed_tensors
+from qreg_channels.state import Evaluate, NobodyCan, State, States, all_live, constant, live
+from qreg_channels.uniform import Repeated, everywhere, inverted, repeated
 from qreg_onnx.evaluate import Evaluator
 
 CONTRACT = "(OpCall, tuple[State | None, ...], Evaluate) -> tuple[State, ...]"
+EXACTLY, IGNORE_BIAS = "exact", "ignore-bias"
+CONVENTIONS = (EXACTLY, IGNORE_BIAS)
 
 Watch = Callable[[int, int], None]
 
 
 @frozen(eq=False)
 class Analysis:
-    """What is known of every tensor that a call makes, and of which calls nothing can be said."""
+    """What is known of every tensor that a call makes, and of which calls nothing can be said.
+
+    ``masks`` holds the needed elements of every tensor that a call reads; None where the backward
+    pass was left out.
+    """
 
     states: Mapping[str, State]
     unhandled: tuple[OpCall, ...]  # no handler, or nobody can compute the op: live
+    masks: Mapping[str, Array] | None = None
+    _outside: dict[str, State] = field(factory=dict, alias="outside", repr=False)
 
     def of(self, tensor: Tensor) -> State:
         """The state of any edge: constants are known, inputs of the model are live."""
-        if tensor.name in self.states:
-            return self.states[tensor.name]
-        return live(tensor) if tensor.value is None else constant(tensor.numpy())
+        found = self.states.get(tensor.name) or self._outside.get(tensor.name)
+        if found is None:  # reading a constant may take a while
+            found = live(tensor) if tensor.value is None else constant(tensor.numpy())
+            self._outside[tensor.name] = found
+        return found
+
+    def needed(self, tensor: Tensor) -> Array:
+        """The elements that can change an output of the model; none of them is known."""
+        if tensor.value is not None and tensor.name not in self.states:
+            return everywhere(False, tensor.shape)
+        if self.masks is None:
+            return inverted(self.of(tensor).known)
+        return self.masks.get(tensor.name, everywhere(False, tensor.shape))
 
     def inputs(self, call: OpCall) -> States:
         return tuple(None if t is None else self.of(t) for t in call.inputs)
 
 
 def analyse(
-    calls: Sequence[OpCall], catalogue: Catalogue, watch: Watch = lambda done, total: None
+    trace: Trace,
+    catalogue: Catalogue,
+    watch: Watch = lambda done, total: None,
+    *,
+    convention: str = EXACTLY,
+    backward: bool = True,
 ) -> Analysis:
-    """Channel states of ``calls``, which stand in execution order.
+    """Channel states of what runs, and which elements the outputs need.
 
     ``watch(done, total)`` is told after every call. An op without a handler in registry
-    ``shortcut_handlers`` is live, which is always true, and listed.
+    ``shortcut_handlers`` is live, which is always true, and listed. Convention ``ignore-bias`` takes
+    what a handler calls ``offsets`` for zeros, as papers do that call a channel null where all its
+    weights are zero: what it claims is not true of the model.
     """
-    evaluate = Evaluator(catalogue)
+    if convention not in CONVENTIONS:
+        raise QregError(f"no convention {convention!r}{hint(convention, CONVENTIONS)}")
+    entry_of = _chooser(catalogue)
+    evaluate = _marked(Evaluator(catalogue))
     states: dict[str, State] = {}
     unhandled: list[OpCall] = []
     so_far = Analysis(states, ())
-    for index, call in enumerate(calls, 1):
-        found = _across(call, so_far.inputs(call), catalogue, evaluate)
-        if found is None:
+
+    def given(call: OpCall) -> States:
+        found = so_far.inputs(call)
+        entry = entry_of(call) if convention == IGNORE_BIAS else None
+        return found if entry is None else _without_offsets(found, entry.spec.offsets)
+
+    for index, call in enumerate(trace.calls, 1):
+        made = _across(call, given(call), entry_of(call), evaluate)
+        if made is None:
             unhandled.append(call)
-        outputs = all_live(call) if found is None else found
+        outputs = all_live(call) if made is None else made
         states |= {t.name: s for t, s in zip(call.outputs, outputs, strict=True)}
-        watch(index, len(calls))
-    return Analysis(states, tuple(unhandled))
+        watch(index, len(trace.calls))
+    masks = needed_tensors(trace, given, so_far.of, entry_of, evaluate) if backward else None
+    return evolve(so_far, unhandled=tuple(unhandled), masks=masks)
+
+
+def _chooser(catalogue: Catalogue) -> Callable[[OpCall], Entry[ShortcutHandlerSpec] | None]:
+    @cache
+    def choose(target: str, opset: int) -> Entry[ShortcutHandlerSpec] | None:
+        return catalogue.choose(ShortcutHandlerSpec, target, opset)
+
+    return lambda call: choose(call.target, call.opset)
+
+
+def _without_offsets(states: States, offsets: Sequence[int]) -> States:
+    return tuple(
+        constant(np.broadcast_to(np.zeros((), s.value.dtype), s.value.shape))
+        if s is not None and index in offsets
+        else s
+        for index, s in enumerate(states)
+    )
 
 
 def _across(
-    call: OpCall, states: States, catalogue: Catalogue, evaluate: Evaluate
+    call: OpCall, states: States, entry: Entry[ShortcutHandlerSpec] | None, evaluate: Evaluate
 ) -> tuple[State, ...] | None:
     """The outputs' states by the op's handler; None where there is none or it cannot compute."""
-    entry = catalogue.choose(ShortcutHandlerSpec, call.target, call.opset)
     if entry is None:
         return None
     about = f"node {call.name!r} ({call.target})"
     try:
-        found = entry.call("propagate", call, states, _marked(evaluate), about=about)
-    except _NobodyCan:
+        found = entry.call("propagate", call, states, evaluate, about=about)
+    except NobodyCan:
         return None  # a float16 op on a CPU, for example
-    return _checked(found, call, entry, about)
+    return tuple(_stored_once(s) for s in _checked(found, call, entry, about))
 
 
 def _checked(
@@ -81,7 +136,7 @@ def _checked(
             f"{whose} gave {type(found).__name__}; its contract is {CONTRACT}; that is a fault of "
             "the plugin"
         )
-    shapes = [tuple(s.value.shape) for s in found]
+    shapes = [tuple(s.shape) for s in found]
     wanted = [t.shape for t in call.outputs]
     if shapes != wanted:
         raise QregError(
@@ -91,8 +146,13 @@ def _checked(
     return tuple(found)
 
 
-class _NobodyCan(QregError):
-    """The op cannot be computed, which is no fault of the handler that asked for it."""
+def _stored_once(found: State) -> State:
+    """The same with what repeats along an axis stored once: ops after it do less."""
+    value, error = found.stored
+    if found.is_live or isinstance(value, Repeated) or isinstance(error, Repeated):
+        return found
+    error = repeated(error) if error.ndim else error
+    return evolve(found, value=repeated(value), known=repeated(found.known), error=error)
 
 
 def _marked(evaluate: Evaluate) -> Evaluate:
@@ -100,6 +160,6 @@ def _marked(evaluate: Evaluate) -> Evaluate:
         try:
             return evaluate(call, inputs)
         except QregError as exc:
-            raise _NobodyCan(str(exc)) from exc
+            raise NobodyCan(str(exc)) from exc
 
     return computed

@@ -6,12 +6,15 @@ single values: an element is *known* when it has the same value for every input 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from functools import cache
+from typing import Any, TypeAlias
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from qreg.errors import QregError
 from qreg.records import Array, OpCall, Tensor
+from qreg_channels.uniform import Repeated, compact, holds_everywhere, holds_somewhere, whole
 
 Number: TypeAlias = int | float
 
@@ -30,41 +33,73 @@ class State:
     element: programs add in different orders and fold constants. Integers are exact.
     """
 
-    value: Array
+    _value: Array | Repeated = field(alias="value")
     known: Array
     zero: Number | None = 0
-    error: Array = EXACT
+    _error: Array | Repeated = field(default=EXACT, alias="error")
+
+    @property
+    def value(self) -> Array:
+        return whole(self._value)
+
+    @property
+    def error(self) -> Array:
+        return whole(self._error)
+
+    @property
+    def stored(self) -> "tuple[Array | Repeated, Array | Repeated]":
+        """Value and error as they are kept: maps by their different places, until somebody looks."""
+        return self._value, self._error
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._value.dtype
 
     @property
     def is_live(self) -> bool:
-        return not self.known.any()
+        return not holds_somewhere(self.known)
 
     @property
     def is_constant(self) -> bool:
-        return bool(self.known.all())
+        return holds_everywhere(self.known)
 
     @property
     def zeros(self) -> Array:
         """Which elements are exactly the real number 0 for every input."""
         if self.zero is None:
-            return np.zeros_like(self.known)
-        found: Array = self.known & (self.value == self.zero) & (self.error == 0)
-        return found
+            return np.broadcast_to(np.False_, self.known.shape)
+        found = compact(self.known) & (compact(self.value) == self.zero)
+        return np.broadcast_to(found & (compact(self.error) == 0), self.known.shape)
 
     def with_zero(self, zero: Number | None) -> "State":
         return evolve(self, zero=zero)
 
 
+class NobodyCan(QregError):
+    """An op cannot be computed on what it was given, which is no fault of the handler that asked."""
+
+
 States: TypeAlias = tuple[State | None, ...]  # one per input of a call, None where it is absent
 Evaluate: TypeAlias = Callable[[OpCall, Sequence[Array | None]], Sequence[Array]]
 Propagate: TypeAlias = Callable[[OpCall, States, Evaluate], tuple[State, ...]]
+Masks: TypeAlias = tuple[Array, ...]  # one per output
+Needed: TypeAlias = tuple[Array | None, ...]  # one mask per input, None where it is absent
 
 
 def state(value: Array, known: Array, zero: Number | None = 0, error: Array = EXACT) -> State:
     """A state of the shape of ``value``; what stands where nothing is known does not matter."""
     known = np.broadcast_to(known, value.shape)
-    filled = np.where(known, value, np.asarray(zero or 0, value.dtype))
-    return State(filled, known, zero, np.where(known, error, 0) if error.any() else EXACT)
+    shown = compact(known)
+    filled = np.where(shown, compact(value), np.asarray(zero or 0, value.dtype))
+    error = compact(error)
+    bound = np.where(shown, error, np.zeros((), error.dtype)) if error.any() else EXACT
+    if bound.ndim:
+        bound = np.broadcast_to(bound, value.shape)
+    return State(np.broadcast_to(filled, value.shape), known, zero, bound)
 
 
 def live(tensor: Tensor, zero: Number | None = None) -> State:
@@ -92,4 +127,9 @@ def values(states: States) -> tuple[Array | None, ...]:
 
 
 def is_integer(array: Array) -> bool:
-    return bool(np.issubdtype(array.dtype, np.integer))
+    return _is_integer(array.dtype)
+
+
+@cache  # numpy takes a while to say so
+def _is_integer(dtype: np.dtype[Any]) -> bool:
+    return bool(np.issubdtype(dtype, np.integer))

@@ -21,15 +21,18 @@ def input_zero(call: OpCall, states: States, index: int) -> Number | None:
 
 
 def output_zero(call: OpCall, states: States) -> Number | None:
-    """The zero-point of the first output; else that of the first input, whose type it has."""
-    tensor = call.output
-    if not np.issubdtype(np.dtype(tensor.dtype), np.integer):
+    """The zero-point of the first output; else the one that its whole-number operands agree on."""
+    if not call.output.dtype.startswith(("int", "uint")):
         return 0
+    named = call.attribute("zero_point")  # PyTorch's quantize_per_tensor
+    if named is not None:
+        return int(named)
     scales = [i for i in range(len(states)) if _is_real(call, i)]
     if scales:
         return _single(states, scales[-1] + 1)
-    first = _at(states, 0)
-    return first.zero if first is not None else None
+    whole = [s for s in states if s is not None and s.value.dtype != np.bool_]
+    zeros = {s.zero for s in whole} - {None}
+    return zeros.pop() if len(zeros) == 1 else None
 
 
 def _at(states: States, index: int) -> State | None:

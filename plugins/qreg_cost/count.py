@@ -2,58 +2,96 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
-from qreg.catalogue import Entry
-from qreg.records import OpCall
-from qreg.run import Context, Outcome
+from attrs import evolve
+
+from qreg.catalogue import Catalogue, Entry
+from qreg.records import OpCall, Trace
+from qreg.run import Context, Model, Outcome
 from qreg.specs import MetricSpec
-from qreg_channels.propagate import analyse
-from qreg_cost.estimate_cost import wrong_answer
-from qreg_cost.layers import distinct_params, layer_costs
+from qreg_channels.propagate import Analysis, Watch, analyse
+from qreg_channels.prove import prove
+from qreg_cost.layers import ActivationBits, layer_costs
 from qreg_cost.params import Count
 from qreg_cost.records import Counted, LayerCost, OpNodes
 from qreg_cost.stored import sized
-from qreg_cost.tables import tables, verdict
-from qreg_onnx.graph import partial_op_calls
+from qreg_cost.tables import complaint, tables, verdict
+from qreg_onnx.graph import trace as graph_trace
 
 Metrics = Mapping[str, Entry[MetricSpec]]  # by their keys in rows and totals
-Number = int | float
+Number = int | float | None
+Followed = tuple[Trace, Analysis]
 
-PARAMS = "cost/params"
 ROW = (
-    "name", "op", "input_shape", "output_shape", "weight_bits", "activation_bits", "density",
-    "null_in", "null_out",
+    "name", "op", "input_shape", "output_shape", "kernel", "weight_bits", "activation_bits",
+    "channels_in", "channels_out", "null_in", "null_out",
 )  # fmt: skip
 
 
 def run(context: Context, params: Count) -> Outcome:
     """Counts of the model as it is; the model stays unchanged."""
-    typed, lacking = partial_op_calls(context.model)
-    calls, sizeless = sized(typed)
-    analysis = analyse(
-        calls,
-        context.catalogue,
-        lambda done, total: context.progress(done, total, "channel states"),
+    metrics = by_key(chosen(params, context.catalogue))
+    watch = partial(context.progress, what="channel states")
+    record, followed = counted(
+        context.loaded, params, metrics, context.catalogue, context.name, watch
     )
-    found = layer_costs(calls, analysis, context.catalogue, params.activation_bits)
+    proof = None
+    if params.prove and followed:
+        watched = not params.graph and context.loaded.trace() is not None
+        model = None if watched else context.model
+        proof = prove(*followed, context.catalogue, model)
+    failed = complaint(record.unknown) if params.strict else ""
+    return Outcome(
+        record=evolve(record, proof=proof),
+        tables=tables(record, metrics),
+        lines=(*verdict(record), *((proof.verdict,) if proof else ())),
+        failed=failed or (proof.failure if proof else ""),
+    )
+
+
+def counted(
+    loaded: Model,
+    params: Count,
+    metrics: Metrics,
+    catalogue: Catalogue,
+    name: str,
+    watch: Watch = lambda done, total: None,
+) -> tuple[Counted, Followed | None]:
+    """What runs, counted; its channels are followed only as far as the metrics look at them."""
+    trace = (None if params.graph else loaded.trace()) or graph_trace(loaded.graph())
+    reads = {m.spec.reads for m in metrics.values()}
+    calls, sizeless = sized(trace.calls)
+    sound = evolve(trace, calls=calls)
+    analysis, followed = None, "states" in reads or params.prove
+    if followed:
+        analysis = analyse(sound, catalogue, watch, convention=params.convention)
+    elif "weights" in reads:
+        analysis = analyse(Trace(_of_constants(calls), ()), catalogue, backward=False)
+    bits = ActivationBits(params.activation_bits, params.layer_activation_bits)
+    found = layer_costs(calls, analysis, catalogue, bits)
     unknown = [c for c, layer in zip(calls, found, strict=True) if layer is None]
     layers = [layer for layer in found if layer is not None]
-    metrics = by_key(params.metrics or context.catalogue.of(MetricSpec))
+    rows = tuple(layer_row(layer, metrics, followed) for layer in layers)
     record = Counted(
-        model=context.name,
-        totals=totals(layers, metrics),
-        layers=tuple(layer_row(layer, metrics) for layer in layers),
-        unknown=grouped([*unknown, *sizeless, *lacking]),
-        unhandled=grouped(analysis.unhandled),
+        model=name,
+        source=trace.source,
+        totals=totals(layers, rows, metrics),
+        layers=rows,
+        unknown=grouped([*unknown, *sizeless, *trace.lacking]),
+        unhandled=grouped(analysis.unhandled) if followed and analysis else (),
     )
-    return Outcome(
-        record=record,
-        tables=tables(record, metrics),
-        lines=verdict(record),
-        failed=_complaint(record.unknown) if params.strict else "",
-    )
+    return record, (sound, analysis) if followed and analysis else None
+
+
+def chosen(params: Count, catalogue: Catalogue) -> tuple[Entry[MetricSpec], ...]:
+    """The metrics asked for: by name, those of another tool, or all the usual ones."""
+    if params.as_:
+        peer = catalogue.find(MetricSpec, f"as_{params.as_}")
+        return (catalogue.find(MetricSpec, "cost/macs"), peer, *params.metrics)
+    return params.metrics or tuple(m for m in catalogue.of(MetricSpec) if m.spec.usual)
 
 
 def by_key(metrics: Iterable[Entry[MetricSpec]]) -> Metrics:
@@ -63,40 +101,48 @@ def by_key(metrics: Iterable[Entry[MetricSpec]]) -> Metrics:
     return {m.spec.name if taken[m.spec.name] == 1 else m.id: m for m in distinct}
 
 
-def layer_row(layer: LayerCost, metrics: Metrics) -> dict[str, Any]:
-    """A layer as programs read it: names, the metrics, and what they were computed from."""
-    call = layer.call
+def layer_row(layer: LayerCost, metrics: Metrics, followed: bool = True) -> dict[str, Any]:
+    """A layer as programs read it: names, the metrics, and what they were computed from.
+
+    Null channels are None where nobody ``followed`` them.
+    """
+    call, about = layer.call, f"layer {layer.call.name!r}"
     data = next(iter((*call.activations, *call.parameters)), call.output)
     return {
         "name": call.name,
         "op": call.op,
-        **{key: value_of(m, layer) for key, m in metrics.items()},
+        **{key: number_of(m, "compute", layer, about) for key, m in metrics.items()},
         "input_shape": list(data.shape),
         "output_shape": list(call.output.shape),
+        "kernel": list(layer.kernel),
         "weight_bits": layer.weight_bits,
         "activation_bits": layer.activation_bits,
-        "density": layer.density,
-        "null_in": list(layer.null_in),
-        "null_out": list(layer.null_out),
+        "channels_in": layer.channels_in,
+        "channels_out": layer.channels_out,
+        "null_in": list(layer.null_in) if followed else None,
+        "null_out": list(layer.null_out) if followed else None,
     }
 
 
-def totals(layers: Sequence[LayerCost], metrics: Metrics) -> dict[str, Number]:
-    """Sums over the layers; parameters that several layers share count once."""
+def totals(
+    layers: Sequence[LayerCost], rows: Sequence[Mapping[str, Any]], metrics: Metrics
+) -> dict[str, Number]:
+    """Of the whole model: sums over the layers' rows, or what the metric itself says."""
     return {
-        key: distinct_params(layer.call for layer in layers)
-        if m.id == PARAMS
-        else sum(value_of(m, layer) for layer in layers)
+        key: number_of(m, "total", tuple(layers), "the total")
+        if m.spec.total
+        else sum(row[key] for row in rows if row[key] is not None)
         for key, m in metrics.items()
     }
 
 
-def value_of(metric: Entry[MetricSpec], layer: LayerCost) -> Number:
-    """The metric of one layer; a fault of its plugin is told with the plugin's name."""
-    about = f"layer {layer.call.name!r}"
-    value = metric.call("compute", layer, about=about)
+def number_of(metric: Entry[MetricSpec], field: str, argument: Any, about: str) -> Number:
+    """What a metric gives for a layer, or for all; a fault of its plugin is told with its name."""
+    value = metric.call(field, argument, about=about)
+    if value is None:
+        return None
     if not isinstance(value, Real) or isinstance(value, bool):
-        raise wrong_answer(metric, value, "(LayerCost) -> int | float", about)
+        raise metric.wrong(field, value, about)
     return int(value) if isinstance(value, Integral) else float(value)
 
 
@@ -108,11 +154,13 @@ def grouped(calls: Iterable[OpCall]) -> tuple[OpNodes, ...]:
     return tuple(OpNodes(op=op, count=len(n), nodes=tuple(n)) for op, n in nodes.items())
 
 
-def _complaint(unknown: Sequence[OpNodes]) -> str:
-    if not unknown:
-        return ""
-    listing = "; ".join(f"{u.op} ({', '.join(u.nodes)})" for u in unknown)
-    return (
-        f"the cost of {listing} is unknown: a plugin can declare it in registry 'layer_estimators' "
-        "(and its output shape in 'ops')"
-    )
+def _of_constants(calls: Sequence[OpCall]) -> tuple[OpCall, ...]:
+    """The calls that compute the same for every input: a weight being dequantised."""
+    known: set[str] = set()
+    found = []
+    for call in calls:
+        inputs = [t for t in call.inputs if t is not None]
+        if inputs and all(t.value is not None or t.name in known for t in inputs):
+            known |= {t.name for t in call.outputs}
+            found.append(call)
+    return tuple(found)

@@ -1,39 +1,62 @@
-"""Every layer with its cost, its weights that are zero or dead, its bits and its null channels."""
+"""Every layer with its cost, its bits, and what of its products is dead."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 
-import numpy as np
-from attrs import evolve
+from attrs import evolve, field, frozen
 
 from qreg.catalogue import Catalogue
-from qreg.records import Array, Cost, OpCall, Tensor, Weight, item_bits
+from qreg.errors import QregError, hint
+from qreg.records import Contraction, Cost, OpCall, Tensor, item_bits
 from qreg_channels.channels import zero_channels
 from qreg_channels.propagate import Analysis
-from qreg_channels.zero_points import input_zero
 from qreg_cost.estimate_cost import cost_of
+from qreg_cost.products import Bits, null_channels, product, size
 from qreg_cost.records import LayerCost
 from qreg_cost.stored import activation_bytes, learned_tensors, stored_bytes
 
 Producers = Mapping[str, OpCall]
-PLAIN = Weight(
-    input=-1, in_axis=0, out_axis=0
-)  # channels of an op that has no weight: the second axis
+
+
+@frozen
+class ActivationBits:
+    """Bits of activations: of the layers a name or glob matches, else of all, else of their type."""
+
+    everywhere: int | None = None
+    by_layer: Mapping[str, int] = field(factory=dict)
+
+    def of(self, layer: str, own: int) -> int:
+        """The first pattern that matches decides."""
+        for pattern, bits in self.by_layer.items():
+            if fnmatchcase(layer, pattern):
+                return bits
+        return self.everywhere or own
+
+    def check(self, layers: Sequence[str]) -> None:
+        """Raises QregError for a pattern that matches no layer."""
+        for pattern in self.by_layer:
+            if not any(fnmatchcase(name, pattern) for name in layers):
+                raise QregError(
+                    f"activation bits are given for {pattern!r}, which matches no layer"
+                    + hint(pattern, layers)
+                )
 
 
 def layer_costs(
     calls: Sequence[OpCall],
-    analysis: Analysis,
+    analysis: Analysis | None,
     catalogue: Catalogue,
-    activation_bits: int | None = None,
+    bits: ActivationBits = ActivationBits(),
 ) -> tuple[LayerCost | None, ...]:
     """One per call; None where no estimator serves the op.
 
-    ``activation_bits`` replaces the bits of the activations' types.
+    Without an analysis nothing is known to be zero, weights included.
     """
+    bits.check([call.name for call in calls])
     producers = {t.name: call for call in calls for t in call.outputs}
     costs = (cost_of(call, catalogue) for call in calls)
     return tuple(
-        None if cost is None else _layer(call, cost, analysis, producers, activation_bits)
+        None if cost is None else _layer(call, cost, analysis, producers, bits.of)
         for call, cost in zip(calls, costs, strict=True)
     )
 
@@ -41,101 +64,78 @@ def layer_costs(
 def _layer(
     call: OpCall,
     cost: Cost,
-    analysis: Analysis,
+    analysis: Analysis | None,
     producers: Producers,
-    activation_bits: int | None,
+    bits: Callable[[str, int], int],
 ) -> LayerCost:
-    declared = cost.weight
-    weight = declared or PLAIN
-    data = call.input(weight.data) if declared else _first(call)
-    null_in = _null_in(call, data, weight, analysis)
-    layer = LayerCost(
+    data, axis, made_axis = _channels(call, cost)
+    own = _bits(data, producers)
+
+    def factor_bits(contraction: Contraction) -> Bits:
+        weight = contraction.weight
+        second = data if weight is None else call.input(weight.input)
+        first = data if weight is None else call.input(weight.data)
+        stored = second.value is not None or _dequantised(second, producers)
+        width = _bits(second, producers)
+        return Bits(
+            weight=width if stored else bits(call.name, width),
+            activation=bits(call.name, _bits(first, producers)),
+        )
+
+    return LayerCost(
         call=call,
         cost=cost,
         params=sum(t.elements for t in learned_tensors(call)),
-        bytes=activation_bytes(call) + stored_bytes(call),
-        weights=0,
-        nonzero_weights=0,
-        live_weights=0,
-        weight_bits=_bits(call.input(weight.input), producers) if declared else None,
-        activation_bits=activation_bits or _bits(data, producers),
-        channels_in=_size(data, weight.data_axis),
-        channels_out=_size(call.output, weight.output_axis),
-        null_in=null_in,
-        null_out=zero_channels(analysis.of(call.output), weight.output_axis),
-        groups=weight.groups,
-        sums_channels=declared is not None,
-    )
-    return _with_weights(layer, declared, analysis) if declared else layer
-
-
-def _first(call: OpCall) -> Tensor:
-    """The data of an op without weight: what is computed, else what there is."""
-    return next(iter((*call.activations, *call.parameters, *call.outputs)))
-
-
-def _null_in(call: OpCall, data: Tensor, weight: Weight, analysis: Analysis) -> tuple[int, ...]:
-    if data not in call.inputs:
-        return ()
-    zero = input_zero(call, analysis.inputs(call), call.inputs.index(data))
-    return zero_channels(analysis.of(data).with_zero(zero), weight.data_axis)
-
-
-def _with_weights(layer: LayerCost, weight: Weight, analysis: Analysis) -> LayerCost:
-    """The same with its weights counted, where they are the same for every input."""
-    state = analysis.of(layer.call.input(weight.input))
-    if not state.is_constant:
-        return layer
-    nonzero = state.value != _zero_point(layer.call, weight, state.value, analysis)
-    null = np.zeros(layer.channels_in, np.bool_)
-    null[list(layer.null_in)] = True
-    live = nonzero & ~_by_weight(null, nonzero.shape, weight)
-    return evolve(
-        layer,
-        weights=nonzero.size,
-        nonzero_weights=int(np.count_nonzero(nonzero)),
-        live_weights=int(np.count_nonzero(live)),
+        bytes=_moved_bytes(call, cost),
+        products=tuple(product(call, c, analysis, factor_bits(c)) for c in cost.contractions),
+        activation_bits=bits(call.name, own),
+        channels_in=size(data, axis),
+        channels_out=size(call.output, made_axis),
+        null_in=_null_in(call, data, axis, analysis),
+        null_out=() if analysis is None else zero_channels(analysis.of(call.output), made_axis),
     )
 
 
-def _zero_point(call: OpCall, weight: Weight, value: Array, analysis: Analysis) -> Array | int:
-    """What stands for 0 in a quantised weight, one number or one per output channel."""
-    tensor = None if weight.zero_point is None else call.optional(weight.zero_point)
-    if tensor is None:
+def _moved_bytes(call: OpCall, cost: Cost) -> int:
+    if not cost.moves:
         return 0
-    found = analysis.of(tensor).value
-    if found.size == 1:
-        return found.reshape(())
-    shape = [1] * value.ndim
-    shape[weight.out_axis] = -1
-    return found.reshape(shape) if found.ndim == 1 else found
+    left = 0
+    for index, elements in cost.read:
+        table = call.input(index)
+        left += table.bytes - evolve(table, shape=(elements,)).bytes
+    return activation_bytes(call) + stored_bytes(call) - left
 
 
-def _by_weight(null: Array, shape: tuple[int, ...], weight: Weight) -> Array:
-    """For every weight, whether its input channel is null."""
-    axis = weight.in_axis % len(shape)
-    spread = [1] * len(shape)
-    if shape[axis] == null.size:
-        spread[axis] = -1
-        return np.broadcast_to(null.reshape(spread), shape)
-    blocks = np.repeat(null.reshape(weight.groups, -1), shape[0] // weight.groups, axis=0)
-    spread[0], spread[axis] = blocks.shape
-    return np.broadcast_to(blocks.reshape(spread), shape)
+def _channels(call: OpCall, cost: Cost) -> tuple[Tensor, int, int]:
+    """The data of an op, the axis of its channels and that of the result's."""
+    weight = next((c.weight for c in cost.contractions if c.weight is not None), None)
+    if weight is not None:
+        return call.input(weight.data), weight.data_axis, weight.output_axis
+    return next(iter((*call.activations, *call.parameters, *call.outputs))), 1, 1
+
+
+def _null_in(call: OpCall, data: Tensor, axis: int, analysis: Analysis | None) -> tuple[int, ...]:
+    if analysis is None or data not in call.inputs:
+        return ()
+    return null_channels(call, call.inputs.index(data), axis, analysis)
+
+
+def _dequantised(tensor: Tensor, producers: Producers) -> bool:
+    maker = producers.get(tensor.name)
+    return (
+        maker is not None
+        and maker.target == "onnx.DequantizeLinear"
+        and maker.input(0).value is not None
+    )
 
 
 def _bits(tensor: Tensor, producers: Producers) -> int:
     """Bits of one element; of what was stored where it has just been dequantised."""
     maker = producers.get(tensor.name)
     if maker is not None and maker.target == "onnx.DequantizeLinear":
-        return item_bits(maker.input(0).dtype)
-    return item_bits(tensor.dtype)
+        return _own_bits(maker.input(0))
+    return _own_bits(tensor)
 
 
-def _size(tensor: Tensor, axis: int) -> int:
-    rank = len(tensor.shape)
-    return tensor.shape[axis] if -rank <= axis < rank else 1
-
-
-def distinct_params(calls: Iterable[OpCall]) -> int:
-    """Elements of all parameters, those that several calls share counted once."""
-    return sum(t.elements for t in {t.name: t for c in calls for t in learned_tensors(c)}.values())
+def _own_bits(tensor: Tensor) -> int:
+    return item_bits(tensor.dtype) if tensor.bits is None else tensor.bits

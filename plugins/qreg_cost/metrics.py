@@ -1,22 +1,25 @@
 """The metrics: one number each from a layer's cost, weights and bits. Counts are exact integers.
 
-BOPs weigh every multiply-accumulate with the bits of its two factors. Four definitions are in use
-under one name, so each has its own here. With z the macs, w the weights of the layer, b_w and b_a
-the bits of weight and activation::
+Multiply-accumulates are counted dense, and in five ways that leave dead ones out, see ``Product``.
+BOPs weigh each with the bits of its two factors. Five definitions are in use under one name, so
+each has its own here. With b_w and b_a the bits of weight and activation::
 
-    bops_dense      = z * b_w * b_a
-    bops_paper      = nonzero / w * z * b_w * 32
-    bops_masked     = live / w * z * b_w * b_a
-    bops_structured = live pairs of channels / pairs of channels * z * b_w * b_a
+    bops_dense      = macs * b_w * b_a
+    bops_paper      = macs_nonzero * b_w * 32
+    bops_masked     = macs_zero_in * b_w * b_a
+    bops_structured = macs_structured * b_w * b_a
+    bops_uniq       = macs_nonzero * b_w * b_a + macs * (b_w + b_a + log2(terms of one sum))
 
-``live`` are the non-zero weights that do not meet a null input channel: one that is zero for every
-input of the model, proven through bias, normalisation and activation. Every weight takes part in
-``z / w`` products, a whole number.
+A channel is zero, or known, when it is so for every input of the model, proven through bias,
+normalisation and activation.
 """
 
-from collections import Counter
+from collections.abc import Sequence
+from math import log2
 
+from qreg.records import Tensor
 from qreg_cost.records import LayerCost
+from qreg_cost.stored import learned_tensors
 
 PAPER_ACTIVATION_BITS = 32
 
@@ -24,6 +27,41 @@ PAPER_ACTIVATION_BITS = 32
 def macs(layer: LayerCost) -> int:
     """Products of contractions."""
     return layer.cost.macs
+
+
+def macs_causal(layer: LayerCost) -> int:
+    """Without the products whose result a causal mask throws away."""
+    return layer.cost.macs - sum(c.masked for c in layer.cost.contractions)
+
+
+def macs_nonzero(layer: LayerCost) -> int:
+    """Without weights that are zero."""
+    return sum(p.nonzero for p in layer.products)
+
+
+def macs_zero_in(layer: LayerCost) -> int:
+    """And without input channels that are zero."""
+    return sum(p.zero_in for p in layer.products)
+
+
+def macs_const_in(layer: LayerCost) -> int:
+    """And without input channels that are known: they fold into a bias, or a map at borders."""
+    return sum(p.const_in for p in layer.products)
+
+
+def macs_needed(layer: LayerCost) -> int:
+    """And without output channels that are known or that nobody reads."""
+    return sum(p.needed for p in layer.products)
+
+
+def macs_structured(layer: LayerCost) -> int:
+    """Dense weights without the channels that are zero on either side."""
+    return sum(p.structured for p in layer.products)
+
+
+def macs_live(layer: LayerCost) -> int:
+    """Dense weights without the channels that are known, unread or nobody's."""
+    return sum(p.live for p in layer.products)
 
 
 def flops(layer: LayerCost) -> int:
@@ -41,12 +79,14 @@ def total_flops(layer: LayerCost) -> int:
 
 
 def params(layer: LayerCost) -> int:
-    """Stored elements the layer reads, but for scales, zero-points, shapes and axes.
-
-    Statistics of a batch normalisation that was not folded are stored, so they count. In the total
-    a tensor that several layers share counts once.
-    """
+    """Stored elements the layer reads, but for scales, zero-points, shapes, axes and statistics."""
     return layer.params
+
+
+def distinct_params(layers: Sequence[LayerCost]) -> int:
+    """Elements of all parameters; a tensor that several layers share counts once."""
+    found: dict[str, Tensor] = {t.name: t for x in layers for t in learned_tensors(x.call)}
+    return sum(t.elements for t in found.values())
 
 
 def moved_bytes(layer: LayerCost) -> int:
@@ -54,21 +94,30 @@ def moved_bytes(layer: LayerCost) -> int:
     return layer.bytes
 
 
+def density(layer: LayerCost) -> float | None:
+    """Share of the weights that are not zero; None where there are none."""
+    return layer.density
+
+
+def mean_density(layers: Sequence[LayerCost]) -> float | None:
+    """Share of all weights that are not zero; None where there are none."""
+    weights = sum(layer.weights for layer in layers)
+    return sum(layer.nonzero_weights for layer in layers) / weights if weights else None
+
+
 def bops_dense(layer: LayerCost) -> int:
     """Source: van Baalen et al., "Bayesian Bits", NeurIPS 2020, without its gates."""
-    return _bops(layer, layer.cost.macs)
+    return sum(p.macs * p.weight_bits * p.activation_bits for p in layer.products)
 
 
 def bops_paper(layer: LayerCost) -> int:
     """Activations taken as 32 bits wide. Source: CoDeQ, arXiv 2512.12981, eq. 20-22."""
-    if layer.weight_bits is None:
-        return 0
-    return _of_weights(layer, layer.nonzero_weights) * layer.weight_bits * PAPER_ACTIVATION_BITS
+    return sum(p.nonzero * p.weight_bits * PAPER_ACTIVATION_BITS for p in layer.products)
 
 
 def bops_masked(layer: LayerCost) -> int:
-    """A product of two activations is dead where it sums over a null channel."""
-    return _bops(layer, macs_masked(layer))
+    """What is left when zero weights and null input channels are skipped."""
+    return sum(p.zero_in * p.weight_bits * p.activation_bits for p in layer.products)
 
 
 def bops_structured(layer: LayerCost) -> int:
@@ -76,35 +125,17 @@ def bops_structured(layer: LayerCost) -> int:
 
     Source: Wang, Lu, Blankevoort, "DJPQ", ECCV 2020, with null channels as its pruned ones.
     """
-    pairs = layer.channels_in * layer.channels_out // layer.groups
-    if not pairs or not layer.sums_channels:
-        return bops_dense(layer)
-    inputs = _left_by_group(layer.channels_in, layer.null_in, layer.groups)
-    outputs = _left_by_group(layer.channels_out, layer.null_out, layer.groups)
-    left = sum(i * o for i, o in zip(inputs, outputs, strict=True))
-    return _bops(layer, layer.cost.macs // pairs * left)
+    return sum(p.structured * p.weight_bits * p.activation_bits for p in layer.products)
 
 
-def macs_masked(layer: LayerCost) -> int:
-    """Products of non-zero weights with inputs that are not null."""
-    if layer.weights or not layer.sums_channels or not layer.channels_in:
-        return _of_weights(layer, layer.live_weights)
-    left = layer.channels_in - len(layer.null_in)
-    return layer.cost.macs // layer.channels_in * left
+def bops_uniq(layer: LayerCost) -> int:
+    """With the additions into an accumulator; the logarithm is rounded once per layer.
 
-
-def _of_weights(layer: LayerCost, weights: int) -> int:
-    """Products that ``weights`` of the layer's weights take part in."""
-    return layer.cost.macs // layer.weights * weights if layer.weights else layer.cost.macs
-
-
-def _bops(layer: LayerCost, products: int) -> int:
-    bits = layer.weight_bits
-    return 0 if bits is None else products * bits * layer.activation_bits
-
-
-def _left_by_group(channels: int, null: tuple[int, ...], groups: int) -> list[int]:
-    """How many channels of each group are not null."""
-    size = channels // groups
-    gone = Counter(channel // size for channel in null)
-    return [size - gone[group] for group in range(groups)]
+    Source: Baskin et al., "UNIQ", ACM TOCS 2021, eq. 14, for every output position; with the
+    density of the weights as Hawks et al., "Ps and Qs", Frontiers in AI 2021, have it.
+    """
+    exact = sum(
+        p.nonzero * p.weight_bits * p.activation_bits + p.macs * (p.weight_bits + p.activation_bits)
+        for p in layer.products
+    )
+    return exact + round(sum(p.macs * log2(p.contraction.k) for p in layer.products))

@@ -18,6 +18,13 @@ ARGUMENTS = {
     "onnx.OneHot": (1, 2),
     "onnx.Range": (0, 1, 2),
     "onnx.NonMaxSuppression": (3, 4),
+    # The statistics of a normalisation are counted, not learned.
+    "onnx.BatchNormalization": (3, 4),
+    "aten.batch_norm.default": (3, 4),
+    "aten.native_batch_norm.default": (3, 4),
+    "aten._native_batch_norm_legit_no_training.default": (3, 4),
+    "aten.cudnn_batch_norm.default": (3, 4),
+    "aten.instance_norm.default": (3, 4),
 }
 QUANTISED = ("int2", "uint2", "int4", "uint4", "int8", "uint8", "int16", "uint16")
 

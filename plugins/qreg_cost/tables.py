@@ -11,9 +11,9 @@ from qreg_cost.records import Counted, OpNodes
 Cell = str | int | float | None
 
 FIRST = ("macs", "params")
-LAST = ("flops", "elementwise_flops", "total_flops")  # of little news beside the MACs
-SHORT = {"macs": "MACs", "flops": "FLOPs", "elementwise_flops": "other FLOPs",
-         "total_flops": "all FLOPs"}  # fmt: skip
+TELLING = ("density", "macs_needed", "bops_dense", "bops_masked")
+LAST = ("flops", "elementwise_flops", "total_flops", "macs_causal")  # of little news beside MACs
+SHORT = {"flops": "FLOPs", "elementwise_flops": "other FLOPs", "total_flops": "all FLOPs"}
 
 
 def tables(record: Counted, metrics: Mapping[str, Entry[MetricSpec]]) -> tuple[Table, ...]:
@@ -23,18 +23,19 @@ def tables(record: Counted, metrics: Mapping[str, Entry[MetricSpec]]) -> tuple[T
     """
     names = list(metrics)
     leading = [n for n in FIRST if n in names]
-    others = [n for n in names if n not in (*FIRST, *LAST)] + [n for n in LAST if n in names]
+    middle = [n for n in names if n not in (*FIRST, *TELLING, *LAST)]
+    others = [n for n in (*TELLING, *middle, *LAST) if n in names]
     columns = ("layer", "op", "output", *map(heading, leading), "null in/out",
-               *map(heading, others), "density")  # fmt: skip
+               *map(heading, others))  # fmt: skip
     rows = tuple(
-        (row["name"], row["op"], shape_text(row["output_shape"]), *(row[n] for n in leading),
-         _nulls(row), *(row[n] for n in others), _share(row["density"]))
+        (row["name"], row["op"], shape_text(row["output_shape"]),
+         *(_cell(row[n], n) for n in leading), nulls(row), *(_cell(row[n], n) for n in others))
         for row in record.layers
     )  # fmt: skip
     gap = missing(record.unknown)
     footer = ("total", "", "", *(_total(record, n, gap) for n in leading), "",
-              *(_total(record, n, " + ?" if gap else "") for n in others), "")  # fmt: skip
-    layers = Table(record.model, columns, rows, footer, optional=len(others) + 1)
+              *(_total(record, n, " + ?" if gap else "") for n in others))  # fmt: skip
+    layers = Table(record.model, columns, rows, footer, optional=len(others))
     sums = tuple((heading(key), _total(record, key, gap), m.spec.summary)
                  for key, m in metrics.items())  # fmt: skip
     return (layers, Table("", ("metric", "total", "meaning"), sums), *_lists(record))
@@ -55,7 +56,15 @@ def missing(unknown: Sequence[OpNodes]) -> str:
 
 
 def heading(metric: str) -> str:
-    return SHORT.get(metric) or metric.replace("bops_", "BOPs ").replace("_", " ")
+    """``BOPs dense`` of ``bops_dense``, ``MACs needed`` of ``macs_needed``."""
+    words = metric.replace("bops", "BOPs").replace("macs", "MACs").replace("_", " ")
+    return SHORT.get(metric) or words
+
+
+def nulls(row: Mapping[str, Any]) -> str:
+    """How many channels are zero for every input; empty where none is."""
+    dead = (len(row["null_in"] or ()), len(row["null_out"] or ()))
+    return f"{dead[0]}/{dead[1]}" if any(dead) else ""
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -63,18 +72,15 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def _total(record: Counted, name: str, gap: str) -> Cell:
-    total = record.totals[name]
-    return f"{total:,}{gap}" if gap else total
+    total = _cell(record.totals[name], name)
+    return f"{total:,}{gap}" if gap and isinstance(total, (int, float)) else total
 
 
-def _nulls(row: Mapping[str, Any]) -> str:
-    """How many channels are zero for every input; empty where none is."""
-    dead = (len(row["null_in"]), len(row["null_out"]))
-    return f"{dead[0]}/{dead[1]}" if any(dead) else ""
-
-
-def _share(density: Any) -> str:
-    return "" if density is None else f"{100 * density:.4g} %"
+def _cell(value: Any, metric: str) -> Cell:
+    """A number of a metric; a share is told in percent, and what does not exist is left empty."""
+    if value is None:
+        return ""
+    return f"{100 * value:.4g} %" if metric == "density" else value
 
 
 def _lists(record: Counted) -> tuple[Table, ...]:
@@ -88,3 +94,14 @@ def _lists(record: Counted) -> tuple[Table, ...]:
             rows = tuple((e.op, e.count, ", ".join(e.nodes)) for e in entries)
             found.append(Table(title, ("op", "count", "nodes"), rows))
     return tuple(found)
+
+
+def complaint(unknown: Sequence[OpNodes]) -> str:
+    """Why a strict count fails; empty where nothing is unknown."""
+    if not unknown:
+        return ""
+    listing = "; ".join(f"{u.op} ({', '.join(u.nodes)})" for u in unknown)
+    return (
+        f"the cost of {listing} is unknown: a plugin can declare it in registry 'layer_estimators' "
+        "(and its output shape in 'ops')"
+    )

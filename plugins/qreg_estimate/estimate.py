@@ -6,7 +6,6 @@ from qreg.catalogue import Entry
 from qreg.records import OpCall
 from qreg.run import Context, Outcome
 from qreg.specs import HardwareModelSpec, HardwareProfileSpec
-from qreg_cost.estimate_cost import wrong_answer
 from qreg_estimate import tables
 from qreg_estimate.params import EstimateParams
 from qreg_estimate.placement import placements
@@ -59,7 +58,7 @@ def layer_estimate(op: FusedOp, profile: Profile, model: Entry[HardwareModelSpec
     about = f"layer {op.name!r} ({op.op})"
     estimate = model.call("estimate", op, profile, about=about)
     if not isinstance(estimate, Estimate):
-        raise wrong_answer(model, estimate, "(FusedOp, Profile) -> Estimate", about)
+        raise model.wrong("estimate", estimate, about)
     return LayerEstimate(
         name=op.name,
         op=op.op,

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from qreg.catalogue import Catalogue, Entry
 from qreg.records import Cost, OpCall
 from qreg.specs import FusionPatternSpec
-from qreg_cost.estimate_cost import cost_of, sum_of, wrong_answer
+from qreg_cost.estimate_cost import cost_of, sum_of
 from qreg_cost.stored import stored_tensors
 from qreg_fusion.records import FusedOp
 
@@ -42,7 +42,7 @@ def _cost(calls: tuple[OpCall, ...], pattern: Pattern | None, catalogue: Catalog
     if pattern is not None and pattern.spec.estimate is not None:
         cost = pattern.call("estimate", calls, about=_place(calls))
         if not isinstance(cost, Cost):
-            raise wrong_answer(pattern, cost, "(tuple[OpCall, ...]) -> Cost", _place(calls))
+            raise pattern.wrong("estimate", cost, _place(calls))
         return cost
     costs = [cost_of(call, catalogue) for call in calls]
     known = tuple(cost for cost in costs if cost is not None)

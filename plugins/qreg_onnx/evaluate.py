@@ -1,7 +1,7 @@
 """The value of one node: the plugin's reference where one is declared, else ONNX Runtime."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import onnx
@@ -22,7 +22,7 @@ class Evaluator:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._sessions: OrderedDict[bytes, Session] = OrderedDict()
+        self._sessions: OrderedDict[Hashable, Session] = OrderedDict()
 
     def __call__(self, call: OpCall, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The node's outputs. Raises QregError for an op that nobody can compute."""
@@ -35,14 +35,14 @@ class Evaluator:
 
     def with_runtime(self, call: OpCall, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
         """The node's outputs as ONNX Runtime computes them."""
-        model = _single_node_model(call, inputs)
-        key = model.SerializeToString(deterministic=True)
+        key = _key(call, inputs)
         ready = self._sessions.get(key)
         if ready is None:
-            ready = self._sessions[key] = _session(model, call)
+            ready = self._sessions[key] = _session(_single_node_model(call, inputs), call)
             if len(self._sessions) > SESSIONS:
                 self._sessions.popitem(last=False)
-        feed = {f"i{n}": np.ascontiguousarray(a) for n, a in enumerate(inputs) if a is not None}
+        # np.ascontiguousarray would make a vector of a scalar.
+        feed = {f"i{n}": np.asarray(a, order="C") for n, a in enumerate(inputs) if a is not None}
         computed = iter(ready.run(None, feed))
         return tuple(next(computed) if t.name else _NOTHING for t in call.outputs)
 
@@ -55,6 +55,22 @@ def _session(model: onnx.ModelProto, call: OpCall) -> Session:
             f"node {call.name!r} ({call.target}) cannot be computed: no plugin declares a reference "
             f"for it in registry 'ops', and {exc}"
         ) from exc
+
+
+def _key(call: OpCall, inputs: Sequence[Array | None]) -> Hashable:
+    """What tells the models of single nodes apart: the model itself only where it holds tensors."""
+    values = [v for a in call.attributes.values() for v in (a if isinstance(a, tuple) else (a,))]
+    if not all(isinstance(v, (int, float, str, bytes)) for v in values):
+        whole: bytes = _single_node_model(call, inputs).SerializeToString(deterministic=True)
+        return whole
+    return (
+        call.target,
+        call.opset,
+        tuple((a.dtype, _sizes(a)) if a is not None else None for a in inputs),
+        tuple((bool(t.name), t.dtype) for t in call.outputs),
+        tuple(sorted(call.attributes.items())),
+        tuple(type(v) for v in values),  # 1 is not 1.0
+    )
 
 
 def _single_node_model(call: OpCall, inputs: Sequence[Array | None]) -> onnx.ModelProto:
@@ -73,7 +89,7 @@ def _single_node_model(call: OpCall, inputs: Sequence[Array | None]) -> onnx.Mod
     graph = onnx.helper.make_graph(
         [node],
         "node",
-        [_info(f"i{n}", a.dtype, a.shape) for n, a in enumerate(inputs) if a is not None],
+        [_info(f"i{n}", a.dtype, _sizes(a)) for n, a in enumerate(inputs) if a is not None],
         [_info(name, t.dtype, None) for name, t in zip(outputs, call.outputs, strict=True) if name],
     )
     opsets = [onnx.helper.make_opsetid(domain, call.opset)]
@@ -88,6 +104,13 @@ def _attribute(name: str, value: object) -> onnx.AttributeProto:
     return onnx.helper.make_attribute(name, list(value) if isinstance(value, tuple) else value)
 
 
-def _info(name: str, dtype: object, shape: Sequence[int] | None) -> onnx.ValueInfoProto:
+def _sizes(array: Array) -> tuple[int | None, ...]:
+    """The rank only: one compiled node serves tensors of every size. Lists of sizes have their own,
+    since the rules of some ops (Resize) look at it.
+    """
+    return array.shape if array.dtype == np.int64 and array.ndim == 1 else (None,) * array.ndim
+
+
+def _info(name: str, dtype: object, sizes: Sequence[int | None] | None) -> onnx.ValueInfoProto:
     kind = ir.DataType.from_numpy(np.dtype(dtype)).value  # type: ignore[call-overload]
-    return onnx.helper.make_tensor_value_info(name, kind, shape)
+    return onnx.helper.make_tensor_value_info(name, kind, sizes)

@@ -9,9 +9,10 @@ from typing import Any
 import onnx_ir as ir
 
 from qreg.errors import QregError
-from qreg.records import OpCall, Tensor
+from qreg.records import OpCall, Tensor, Trace
 
 LAYER = "qreg.layer"  # node metadata: the layer's name
+BITS = "qreg.bits"  # metadata of an initialiser: the bits of an element where its type has more
 SCOPES = "pkg.torch.onnx.name_scopes"
 WEIGHT = re.compile(r"(.+)\.(?:weight|kernel)(?:_quantized)?")
 ONNX_DOMAINS = ("", "ai.onnx")
@@ -45,6 +46,12 @@ def partial_op_calls(model: ir.Model) -> tuple[tuple[OpCall, ...], tuple[OpCall,
         typed = _all_typed((*reads(node), *outputs(node)))
         (calls if typed else lacking).append(op_call(node, model))
     return tuple(calls), tuple(lacking)
+
+
+def trace(model: ir.Model) -> Trace:
+    """What runs, as the steps that need no graph see it."""
+    calls, lacking = partial_op_calls(model)
+    return Trace(calls, tuple(v.name or "" for v in model.graph.outputs), lacking)
 
 
 def op_call(node: ir.Node, model: ir.Model) -> OpCall:
@@ -105,7 +112,9 @@ def tensor_of(value: ir.Value) -> Tensor:
     """An edge as a record; its shape must be known."""
     assert value.shape is not None and value.dtype is not None and value.name is not None
     shape = tuple(d for d in value.shape if isinstance(d, int))
-    return Tensor(value.name, dtype_name(value.dtype), shape, value.const_value)
+    bits = value.metadata_props.get(BITS, "")  # in anybody's file it may be anything
+    known = int(bits) if bits.isdecimal() and len(bits) < 4 and value.const_value is not None else 0
+    return Tensor(value.name, dtype_name(value.dtype), shape, value.const_value, known or None)
 
 
 def dtype_name(dtype: ir.DataType) -> str:

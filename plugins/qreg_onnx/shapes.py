@@ -32,8 +32,13 @@ RANDOM = (  # not the schemas' own flag: onnx 1.23 sets it for AffineGrid too
 
 
 def fix_inputs(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Give the graph's inputs the sizes asked for; refuse what stays without a size."""
+    """Give the graph's inputs the sizes asked for; refuse what stays without a size.
+
+    Sizes without a name are those of the only input.
+    """
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
+    if "" in shapes and len(inputs) == 1:
+        shapes = {str(inputs[0].name): shapes[""]}
     for name in shapes:
         if name not in {v.name for v in inputs}:
             known = ", ".join(repr(v.name) for v in inputs)

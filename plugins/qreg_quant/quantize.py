@@ -156,11 +156,7 @@ def _plan(rule: NumberedRule, call: OpCall, ranges: Ranges) -> NodePlan | None:
         kind = Mistakes if isinstance(exc, Mistakes) else QregError
         raise kind(f"{exc} (for layer {call.name!r}, {rule.title})") from exc
     if not isinstance(plan, NodePlan):
-        raise QregError(
-            f"{entry.spec.registry} {entry.id} ({entry.distribution} {entry.version}) gave "
-            f"{type(plan).__name__} for layer {call.name!r}; its contract is (rule, OpCall, Ranges) "
-            "-> NodePlan; that is a fault of the plugin"
-        )
+        raise entry.wrong("apply", plan, f"layer {call.name!r}")
     return plan
 
 

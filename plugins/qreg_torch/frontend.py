@@ -1,132 +1,118 @@
 """PyTorch models as ONNX, with layers named by module path."""
 
 import contextlib
-import inspect
+import copy
 import io
 import logging
-import sys
 import warnings
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
-from inspect import Parameter
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import onnx_ir as ir
 import onnxscript  # noqa: F401  torch.onnx needs it, and says so only after a long trace
 import torch
+from torch import nn
+from torch.nn.utils import parametrize
 
 from qreg.catalogue import Catalogue
 from qreg.errors import QregError, cause_of
-from qreg_onnx.graph import name_layers
+from qreg_onnx.graph import BITS, name_layers
 from qreg_onnx.prepare import prepare
-
-Shapes = Mapping[str, Sequence[int]]
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+from qreg_torch.bits import weight_bits
+from qreg_torch.capture import captured
+from qreg_torch.sources import (
+    Arguments,
+    Shapes,
+    arguments_of,
+    in_eval_mode,
+    module_of,
+    program_of,
+)
 
 
 def load_module(source: object, shapes: Shapes, catalogue: Catalogue) -> ir.Model:
     """A prepared model from an nn.Module or ``package.module:callable``.
 
     The callable returns a module, or a module and its example inputs. Without example inputs,
-    ``shapes`` must name every argument of ``forward``; they are traced as float32 zeros.
+    ``shapes`` must name every argument of ``forward``; they are traced as float32 zeros, as int64
+    where the module uses one as indices.
+    Parametrised weights become plain ones; the bits that a reader finds go with them.
     """
-    if isinstance(source, torch.nn.Module):
-        module, inputs = source, None
-    else:
-        module, inputs = _called(str(source))
-    arguments, named = (inputs, {}) if inputs is not None else _zeros(module, shapes)
-    training = {part: part.training for part in module.modules()}
-    try:
-        module.eval()
-        program = _exported(module, arguments, named)
-    finally:
-        for part, flag in training.items():  # train() would also switch frozen parts
-            part.training = flag
-    return _converted(program, {} if inputs is None else shapes, catalogue)
+    module, examples = module_of(source)
+    bits = weight_bits(module, catalogue)
+    with in_eval_mode(module):
+        program = _program(_baked(module), examples, shapes)
+    return _converted(program, {}, catalogue, bits)
 
 
 def load_program(source: object, shapes: Shapes, catalogue: Catalogue) -> ir.Model:
     """A prepared model from a ``.pt2`` file or an ExportedProgram."""
-    if isinstance(source, torch.export.ExportedProgram):
-        return _converted(source, shapes, catalogue)
-    path = Path(str(source))
-    if not path.is_file():
-        raise QregError(f"{path}: no such file")
+    return _converted(program_of(source), shapes, catalogue)
+
+
+def _baked(module: nn.Module) -> nn.Module:
+    """The module, or where it has parametrised weights a copy with what they are now."""
+    if not any(parametrize.is_parametrized(part) for part in module.modules()):
+        return module
     try:
-        program = torch.export.load(path)
-    except Exception as exc:  # torch raises whatever the archive makes it stumble over
-        raise QregError(f"{path}: is not a program saved by torch.export: {cause_of(exc)}") from exc
-    return _converted(program, shapes, catalogue)
+        with torch.no_grad():
+            plain = copy.deepcopy(module)
+            for part in list(plain.modules()):
+                if parametrize.is_parametrized(part):
+                    _bake(part)
+    except Exception as exc:  # anybody's parametrisation
+        raise QregError(f"the parametrised weights cannot be computed: {cause_of(exc)}") from exc
+    return plain
 
 
-def _called(source: str) -> tuple[torch.nn.Module, tuple[Any, ...] | None]:
-    module_name, _, attribute = source.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # the user's own package, as ``python -m`` finds it
-    try:
-        made = getattr(import_module(module_name), attribute)
-        result = made if isinstance(made, torch.nn.Module) else made()
-    except Exception as exc:  # the user's code may raise anything
-        raise QregError(f"{source}: cannot be called: {cause_of(exc)}") from exc
-    module, inputs = result if isinstance(result, tuple) else (result, None)
-    if not isinstance(module, torch.nn.Module):
-        raise QregError(f"{source}: gave {type(module).__name__}, not a torch.nn.Module")
-    return module, inputs
+def _bake(part: nn.Module) -> None:
+    """Makes parametrised weights plain ones.
+
+    Not by parametrize.remove_parametrizations: it changes the class, which a copy shares.
+    """
+    chains = part.parametrizations
+    assert isinstance(chains, nn.ModuleDict)
+    weights = {name: getattr(part, name) for name in chains}
+    part.__class__ = parametrize.type_before_parametrizations(part)
+    del part._modules["parametrizations"]
+    for name, weight in weights.items():
+        part.register_parameter(name, nn.Parameter(weight, requires_grad=False))
 
 
-def _zeros(module: torch.nn.Module, shapes: Shapes) -> Arguments:
-    """What forward is called with: zeros of the sizes asked for, by parameter name."""
-    if not shapes:
-        raise QregError(
-            "an nn.Module does not say what it takes: give the sizes of forward's parameters, by "
-            "name (shape = { x = [1, 3, 32, 32] } or --shape x=1,3,32,32)"
-        )
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    zeros = {name: torch.zeros(tuple(size), device=device) for name, size in shapes.items()}
-    try:
-        signature = inspect.signature(module.forward)
-    except (TypeError, ValueError):  # a scripted module's forward has none
-        return tuple(zeros.values()), {}
-    return _bound(signature, zeros)
-
-
-def _bound(signature: inspect.Signature, zeros: dict[str, torch.Tensor]) -> Arguments:
-    """``zeros`` as arguments; by order where forward takes ``*args``, so that it names nothing."""
-    kinds = {name: p.kind for name, p in signature.parameters.items()}
-    named = [
-        n for n, k in kinds.items() if k not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    ]
-    if not named and Parameter.VAR_POSITIONAL in kinds.values():
-        return tuple(zeros.values()), {}
-    known = ", ".join(map(repr, named)) or "no parameters"
-    strange = [n for n in zeros if n not in named]
-    if strange and Parameter.VAR_KEYWORD not in kinds.values():
-        raise QregError(f"forward has no parameter {strange[0]!r}; it takes {known}")
-    absent = [
-        n for n in named if n not in zeros and signature.parameters[n].default is Parameter.empty
-    ]
-    if absent:
-        raise QregError(f"forward takes {known}: {absent[0]!r} has no size; give it one")
-    bound = inspect.BoundArguments(
-        signature, OrderedDict((n, zeros[n]) for n in named if n in zeros)
-    )
-    return bound.args, {**bound.kwargs, **{n: zeros[n] for n in strange}}
-
-
-def _exported(
-    module: torch.nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+def _program(
+    module: nn.Module, examples: Arguments | None, shapes: Shapes
 ) -> torch.export.ExportedProgram:
+    arguments = arguments_of(module, examples, shapes)
+    try:
+        return _exported(module, arguments)
+    except QregError:
+        if not arguments.made:
+            raise
+        try:
+            found = captured(module, None, shapes, Catalogue()).arguments
+        except QregError:
+            found = arguments
+        if not _has_integers(found):
+            raise
+    return _exported(module, found)
+
+
+def _has_integers(arguments: Arguments) -> bool:
+    return any(not a.dtype.is_floating_point for a in (*arguments.args, *arguments.kwargs.values()))
+
+
+def _exported(module: nn.Module, arguments: Arguments) -> torch.export.ExportedProgram:
     try:
         with _quiet():
-            return torch.export.export(module, inputs, named)
+            return torch.export.export(module, arguments.args, dict(arguments.kwargs))
     except Exception as exc:  # tracing runs the user's forward
         raise QregError(f"torch.export cannot trace the module: {cause_of(exc)}") from exc
 
 
 def _converted(
-    program: torch.export.ExportedProgram, shapes: Shapes, catalogue: Catalogue
+    program: torch.export.ExportedProgram,
+    shapes: Shapes,
+    catalogue: Catalogue,
+    bits: Mapping[str, int] | None = None,
 ) -> ir.Model:
     try:
         with _quiet():
@@ -137,7 +123,23 @@ def _converted(
     model = exported.model
     name_layers(model)
     _forget_origin(model)
+    _write_bits(model, bits or {})
     return prepare(model, shapes, catalogue)
+
+
+def _write_bits(model: ir.Model, bits: Mapping[str, int]) -> None:
+    """Bits as metadata of the initialisers; one that the exporter transposed has another name."""
+    stored = model.graph.initializers
+    for node in model.graph:
+        layer = node.metadata_props["qreg.layer"]
+        owners = (f"{layer}.weight", f"{layer.rpartition('.')[0]}.weight")
+        turned = next((n for n in owners if n in bits and n not in stored), "")
+        for value in node.inputs:
+            if value is None or value.name not in stored or value.shape is None:
+                continue
+            own = value.name if value.name in bits else turned
+            if own and (own == value.name or len(value.shape) > 1):
+                value.metadata_props[BITS] = str(bits[own])
 
 
 def _forget_origin(model: ir.Model) -> None:

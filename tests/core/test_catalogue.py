@@ -172,7 +172,7 @@ def test_discovery_can_be_restricted_to_named_plugins(monkeypatch: pytest.Monkey
     catalogue = discover()
 
     assert {e.plugin for e in catalogue.entries} == {"core", "cost", "report"}
-    assert [e.id for e in catalogue.of(StepSpec)] == ["cost/count"]
+    assert [e.id for e in catalogue.of(StepSpec)] == ["cost/count", "cost/compare"]
 
 
 def test_a_distribution_without_metadata_is_broken_not_fatal(

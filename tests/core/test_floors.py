@@ -51,4 +51,13 @@ def test_a_declaration_imports_nothing_heavy(path: Path) -> None:
     modules = {n.module for n in top if isinstance(n, ast.ImportFrom)}
     modules |= {alias.name for n in top if isinstance(n, ast.Import) for alias in n.names}
 
-    assert modules <= {"qreg.hooks", "qreg.specs", "typing", "sys"}
+    declared = {m for m in modules if m and m.startswith("qreg_") and m.endswith(".specs")}
+    assert modules - declared <= {"qreg.hooks", "qreg.specs", "typing", "sys"}
+
+
+@pytest.mark.parametrize("path", [p for p in PLUGINS if p.name == "specs.py"],
+                         ids=lambda p: p.parent.name)  # fmt: skip
+def test_the_records_of_a_plugins_own_registry_are_as_light(path: Path) -> None:
+    modules = {module for module, _ in imports(path)}
+
+    assert modules <= {"attrs", "attrs.converters", "attrs.validators", "qreg.specs"}

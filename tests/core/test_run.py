@@ -11,7 +11,17 @@ from attrs import field, frozen
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
-from qreg.run import Context, Events, Folder, Outcome, plain, run_folder, run_pipeline, to_json
+from qreg.run import (
+    Context,
+    Events,
+    Folder,
+    Model,
+    Outcome,
+    plain,
+    run_folder,
+    run_pipeline,
+    to_json,
+)
 from qreg.specs import StepSpec
 from qreg.structure import Use
 
@@ -37,7 +47,7 @@ def step(**facts: Any) -> Use[StepSpec]:
 def context(folder: Path, *listeners: Any) -> Context:
     events = Events(list(listeners))
     return Context(
-        catalogue=Catalogue(), model=None, name="m", source="m.onnx",  # type: ignore[arg-type]
+        catalogue=Catalogue(), loaded=Model(None), name="m", source="m.onnx",  # type: ignore[arg-type]
         folder=Folder(folder, events), events=events,
     )  # fmt: skip
 

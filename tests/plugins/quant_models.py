@@ -22,7 +22,7 @@ from onnxruntime.quantization import (
 
 from qreg.api import catalogue, load
 from qreg.catalogue import Catalogue
-from qreg.run import Context, Events, Folder, Outcome
+from qreg.run import Context, Events, Folder, Model, Outcome
 from qreg.specs import StepSpec
 from qreg.structure import structure
 from qreg_onnx.runtime import session
@@ -81,7 +81,7 @@ class Bench:
         entry = self.installed.find(StepSpec, step)
         typed = structure(params, entry.spec.params.load(), self.installed, self.folder)
         context = Context(
-            catalogue=self.installed, model=self.model, name="m", source="m.onnx",
+            catalogue=self.installed, loaded=Model(self.model), name="m", source="m.onnx",
             folder=Folder(self.folder, Events([])), events=Events([]),
             outcomes=earlier or {},
         )  # fmt: skip

@@ -60,9 +60,10 @@ def call_of(
             found and Tensor(f"i{index}", found.value.dtype.name, found.value.shape, stored)
         )
     dtype = next(t.dtype for t in inputs if t is not None)
-    dtype = {"QuantizeLinear": "int8", "DequantizeLinear": "float32"}.get(
+    dtype = {"QuantizeLinear": "int8", "DequantizeLinear": "float32", "Where": "float32",
+             "ConvInteger": "int32", "MatMulInteger": "int32"}.get(
         target.rpartition(".")[2], dtype
-    )
+    )  # fmt: skip
     draft = OpCall(target, "node", tuple(inputs), (Tensor("y", dtype, ()),), attributes, "", opset)
     result = evaluate(draft, [None if s is None else s.value for s in states])[0]
     output = Tensor("y", result.dtype.name, result.shape)

@@ -18,15 +18,15 @@ from qreg.cli import main
 from qreg.errors import QregError
 from qreg.records import Cost, OpCall
 from qreg.run import to_json
-from qreg.specs import LayerEstimatorSpec, MetricSpec, ShortcutHandlerSpec
+from qreg.specs import LayerEstimatorSpec, MetricSpec
 from qreg_channels.propagate import analyse
 from qreg_conv.cost import contraction
-from qreg_cost.count import by_key, layer_row, totals, value_of
+from qreg_cost.count import by_key, layer_row, number_of, totals
 from qreg_cost.estimate_cost import cost_of
 from qreg_cost.layers import layer_costs
 from qreg_cost.records import LayerCost
 from qreg_linear.cost import product
-from qreg_onnx.graph import op_calls
+from qreg_onnx.graph import op_calls, trace
 from qreg_onnx.runtime import session
 
 Array = NDArray[np.generic]
@@ -170,6 +170,20 @@ def test_zeroed_parts_of_resnet20_with_fresh_norms(
     assert totals["bops_masked"] == masked * BITS
     assert totals["bops_paper"] == paper * BITS
     assert {name: rows[name]["null_in"] for name in null} == null
+
+
+def test_what_only_dead_weights_read_is_not_needed(rng: np.random.Generator) -> None:
+    """Without layer1.0.conv2 nobody reads layer1.0.conv1: one convolution less of each."""
+    net = option_a_resnet(rng)
+    net.constants["layer1.0.conv2.weight"][:] = 0
+
+    totals, rows = counted(net.model("linear.out"))
+
+    one = 16 * 16 * 9 * 32 * 32
+    assert totals["macs_zero_in"] == 40_551_040 - one == 38_191_744
+    assert totals["macs_needed"] == 40_551_040 - 2 * one == 35_832_448
+    assert rows["layer1.0.conv1"]["macs_needed"] == rows["layer1.0.conv1"]["macs_live"] == 0
+    assert rows["layer1.1.conv1"]["null_in"] == []
 
 
 def test_scattered_zeros_count_in_masked_and_paper_but_not_in_structured_bops(
@@ -481,13 +495,16 @@ def test_an_op_of_known_shape_without_estimator_is_unknown_and_what_follows_is_c
     rng: np.random.Generator,
 ) -> None:
     net = Net()
-    y = net.op("Round", net.input(1, 2, 4, 4), name="odd")
+    y = net.op("Odd", net.input(1, 2, 4, 4), name="odd", domain="com.example")
     z = net.conv(y, weights(rng, 4, 2, 3, 3), "a", **PADS)
+    proto = net.model(z)
+    declared = onnx.helper.make_tensor_value_info(y, onnx.TensorProto.FLOAT, (1, 2, 4, 4))
+    proto.graph.value_info.append(declared)
 
-    record = qreg.count(net.model(z))
+    record = qreg.count(proto)
 
-    assert [(u.op, u.nodes) for u in record.unknown] == [("onnx.Round", ("odd",))]
-    assert [(u.op, u.nodes) for u in record.unhandled] == [("onnx.Round", ("odd",))]
+    assert [(u.op, u.nodes) for u in record.unknown] == [("com.example.Odd", ("odd",))]
+    assert [(u.op, u.nodes) for u in record.unhandled] == [("com.example.Odd", ("odd",))]
     assert record.totals["macs"] == 1152
 
 
@@ -558,50 +575,46 @@ def metric(plugin: str, name: str, compute: str = "one") -> Entry[MetricSpec]:
 def test_metrics_of_one_name_are_told_apart_by_their_ids(rng: np.random.Generator) -> None:
     net = Net()
     y = net.conv(net.input(1, 2, 4, 4), weights(rng, 4, 2, 3, 3), "a", **PADS)
-    (call,) = op_calls(qreg.load(net.model(y)))
+    there = trace(qreg.load(net.model(y)))
     macs = api.catalogue().find(MetricSpec, "cost/macs")
     params = api.catalogue().find(MetricSpec, "cost/params")
     theirs = [metric("third", "macs"), metric("third", "params"), metric("third", "op")]
-    (layer,) = layer_costs([call], analyse([call], api.catalogue()), api.catalogue())
+    (layer,) = layer_costs(there.calls, analyse(there, api.catalogue()), api.catalogue())
     assert layer is not None
 
     metrics = by_key([macs, params, macs, *theirs, metric("third", "alone")])
 
-    assert totals([layer], metrics) == {
+    row = layer_row(layer, metrics)
+    assert totals([layer], [row], metrics) == {
         "cost/macs": 1152, "cost/params": 4 * 2 * 9, "third/macs": 1, "third/params": 1,
         "third/op": 1, "alone": 1,
     }  # fmt: skip
-    assert layer_row(layer, metrics)["op"] == "Conv"
+    assert row["op"] == "Conv"
 
 
 def test_a_metric_that_gives_no_number_is_blamed(rng: np.random.Generator) -> None:
     net = Net()
-    (call,) = op_calls(qreg.load(net.model(net.op("Relu", net.input(1, 2), name="act"))))
-    (layer,) = layer_costs([call], analyse([call], api.catalogue()), api.catalogue())
+    there = trace(qreg.load(net.model(net.op("Relu", net.input(1, 2), name="act"))))
+    (layer,) = layer_costs(there.calls, analyse(there, api.catalogue()), api.catalogue())
     assert layer is not None
 
     with pytest.raises(QregError, match=(
         r"layer 'act': metrics third/words \(third-party 1.0\) gave str; its contract is")):  # fmt: skip
-        value_of(metric("third", "words", "a_word"), layer)
-
-
-def test_every_op_with_an_estimator_here_has_a_shortcut_handler() -> None:
-    """Third parties may add one without the other; the built-in set has both."""
-    built_in = [e for e in api.catalogue().of(LayerEstimatorSpec) if e.distribution == "qreg"]
-    targets = {t for e in built_in for t in e.spec.targets}
-
-    assert all(api.catalogue().choose(ShortcutHandlerSpec, t) for t in targets)
+        number_of(metric("third", "words", "a_word"), "compute", layer, "layer 'act'")
 
 
 def test_the_json_of_count_keeps_its_keys_and_its_integers(rng: np.random.Generator) -> None:
     record = json.loads(to_json(qreg.count(quantised(rng))))
 
-    numbers = ["macs", "flops", "elementwise_flops", "total_flops", "params", "bytes",
-               "bops_dense", "bops_paper", "bops_masked", "bops_structured"]  # fmt: skip
-    assert list(record) == ["model", "totals", "layers", "unknown", "unhandled"]
+    numbers = ["macs", "macs_causal", "macs_nonzero", "macs_zero_in", "macs_const_in",
+               "macs_needed", "macs_structured", "macs_live", "flops", "elementwise_flops",
+               "total_flops", "params", "bytes", "density", "bops_dense", "bops_paper",
+               "bops_masked", "bops_structured", "bops_uniq"]  # fmt: skip
+    assert list(record) == ["model", "source", "totals", "layers", "unknown", "unhandled", "proof"]
     assert list(record["totals"]) == numbers
+    assert 0 < record["totals"].pop("density") <= 1
     assert all(type(v) is int for v in record["totals"].values())
     assert list(record["layers"][1]) == [
-        "name", "op", *numbers, "input_shape", "output_shape", "weight_bits", "activation_bits",
-        "density", "null_in", "null_out",
+        "name", "op", *numbers, "input_shape", "output_shape", "kernel", "weight_bits",
+        "activation_bits", "channels_in", "channels_out", "null_in", "null_out",
     ]  # fmt: skip

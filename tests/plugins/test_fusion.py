@@ -400,8 +400,9 @@ def test_a_group_with_an_op_of_unknown_cost_has_no_cost() -> None:
     net = Net()
     z = net.op("Round", conv(net, net.input(1, 4, 6, 6), "a"), name="odd")
     spec = FusionPatternSpec(name="conv_round", chain=(("onnx.Conv",), ("onnx.Round",)))
+    without = tuple(e for e in patterns(spec).entries if "onnx.Round" not in e.spec.targets)
 
-    (op,) = fused(net, z, catalogue=patterns(spec)).ops
+    (op,) = fused(net, z, catalogue=Catalogue(without)).ops
 
     assert op.cost is None
     assert op.bytes == 2 * 4 * 4 * 36 + 4 * 4 * 4 * 9

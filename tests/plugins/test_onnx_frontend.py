@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import qreg
 from qreg import api
-from qreg.api import load_model
+from qreg.api import source_model
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
 from qreg.records import OpCall
@@ -416,7 +416,7 @@ def test_a_faulty_shape_rule_is_told_with_its_plugin(
     path = saved(tmp_path, model(nodes, {"x": [2]}, ["y"], ex=1))
 
     with pytest.raises(QregError) as caught:
-        load_model(path, {}, catalogue)
+        source_model(path, {}, catalogue).graph()
 
     assert f"node 'f' (ex.Foo): {text}" in str(caught.value)
     assert "not a valid ONNX model" not in str(caught.value)
@@ -440,7 +440,7 @@ def test_a_rule_for_a_later_operator_set_is_not_used(
     catalogue = with_op(monkeypatch, targets=("onnx.Erf",), since=since, shape=rule)
     proto = model([helper.make_node("Erf", ["x"], ["y"], name="e")], {"x": [2]}, ["y"], opset=20)
 
-    assert op_calls(load_model(proto, {}, catalogue))[0].output.shape == (size,)
+    assert op_calls(source_model(proto, {}, catalogue).graph())[0].output.shape == (size,)
 
 
 def test_an_object_that_is_no_valid_model_is_refused_in_one_line() -> None:

@@ -367,7 +367,7 @@ def test_a_rule_written_for_some_ops_takes_no_others(floats: Bench) -> None:
         ("broken", "(for layer 'conv1', rule 1 (broken, match '.*'))"),
         (
             "nothing",
-            "quant_rules theirs/nothing (their-dist 1) gave NoneType for layer 'conv1'; its contract",
+            "layer 'conv1': quant_rules theirs/nothing (their-dist 1) gave NoneType; its contract",
         ),
     ],
 )

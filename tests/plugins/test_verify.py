@@ -16,7 +16,7 @@ import qreg
 from qreg.api import catalogue
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError
-from qreg.run import Context, Events, Folder, Outcome
+from qreg.run import Context, Events, Folder, Model, Outcome
 from qreg.specs import CEmitterSpec, OpSpec
 from qreg_emit.emit import run as emit
 from qreg_emit.params import Emit
@@ -32,7 +32,7 @@ MICROSOFT = "com.microsoft"
 def context(model: Any, folder: Path, known: Catalogue | None = None, **more: Any) -> Context:
     events = Events([])
     return Context(
-        catalogue=known or catalogue(), model=qreg.load(model), name="net", source="net.onnx",
+        catalogue=known or catalogue(), loaded=Model(qreg.load(model)), name="net", source="net.onnx",
         folder=Folder(folder, events), events=events, **more,
     )  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_the_program_of_an_earlier_step_is_what_is_verified(tmp_path: Path) -> N
 
 def test_a_model_changed_after_emit_is_emitted_anew(tmp_path: Path) -> None:
     after = _emitted(integer_model(), tmp_path)
-    other = evolve(after, model=qreg.load(integer_model(2)))
+    other = evolve(after, loaded=Model(qreg.load(integer_model(2))))
 
     outcome = run(other, Verify(images=2))
 
@@ -237,9 +237,9 @@ def test_an_op_that_onnx_runtime_does_not_know_is_compared_with_its_reference(
     both = evolve(known, entries=(*known.entries, *entries))
     model, _ = model_of([Node("Twice", [np.float32([1, 2])], domain="com.example")])
     model.opset_import.append(helper.make_opsetid("com.example", 1))
-    from qreg.api import load_model
+    from qreg.api import source_model
 
-    there = evolve(context(integer_model(), tmp_path, both), model=load_model(model, {}, both))
+    there = evolve(context(integer_model(), tmp_path, both), loaded=source_model(model, {}, both))
 
     outcome = run(there, Verify(images=2))
 

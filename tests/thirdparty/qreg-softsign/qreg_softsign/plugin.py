@@ -27,6 +27,7 @@ def qreg_specs() -> tuple[Spec, ...]:
         LayerEstimatorSpec(
             name="softsign",
             targets=(SOFTSIGN,),
+            overrides=("activation/softsign",),
             summary="absolute value, addition and division per element",
             source="ONNX Softsign-22",
             estimate="qreg_softsign.ops:softsign_cost",
@@ -35,6 +36,7 @@ def qreg_specs() -> tuple[Spec, ...]:
         ShortcutHandlerSpec(
             name="softsign",
             targets=(SOFTSIGN, MISH2),
+            overrides=("activation/activation",),
             summary="known where the input is known",
             propagate="qreg_channels.elementwise:propagate",
         ),

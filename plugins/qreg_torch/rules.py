@@ -1,0 +1,62 @@
+"""Which rule tells the size of an op's result, by the op's functional name."""
+
+from collections.abc import Mapping
+
+from qreg_torch import sizes, windows
+from qreg_torch.sizes import Rule
+
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+RULES: Mapping[str, Rule] = {
+    **{f"aten.{op}.default": sizes.like for op in sizes.POINTWISE},
+    "aten.fake_quantize_per_tensor_affine.default": sizes.like,
+    "aten.fake_quantize_per_tensor_affine.tensor_qparams": sizes.like,
+    "aten.fake_quantize_per_channel_affine.default": sizes.like,
+    "aten.fused_moving_avg_obs_fake_quant.default": sizes.like,
+    "aten.pow.Tensor_Scalar": sizes.like,
+    "aten.clamp.default": sizes.like,
+    "aten.add.Tensor": sizes.paired,
+    "aten.sub.Tensor": sizes.paired,
+    "aten.mul.Tensor": sizes.paired,
+    "aten.div.Tensor": sizes.quotient,
+    "aten.maximum.default": sizes.quotient,
+    "aten.minimum.default": sizes.quotient,
+    **{f"aten.{op}.{b}": sizes.compared for op in COMPARISONS for b in ("Tensor", "Scalar")},
+    "aten.masked_fill.Scalar": sizes.filled,
+    "aten.layer_norm.default": sizes.normed,
+    "aten.rms_norm.default": sizes.normed,
+    "aten.batch_norm.default": sizes.channelwise,
+    "aten.group_norm.default": sizes.grouped,
+    "aten.softmax.int": sizes.softmax,
+    "aten.log_softmax.int": sizes.softmax,
+    **{f"aten.{op}_like.default": sizes.constant for op in ("zeros", "ones", "full")},
+    "aten.linear.default": sizes.linear,
+    "aten.matmul.default": sizes.matmul,
+    "aten.mm.default": sizes.matmul,
+    "aten.bmm.default": sizes.matmul,
+    "aten.mv.default": sizes.matmul,
+    "aten.dot.default": sizes.matmul,
+    "aten.einsum.default": sizes.einsum,
+    "aten.addmm.default": sizes.addmm,
+    "aten.baddbmm.default": sizes.addmm,
+    "aten.scaled_dot_product_attention.default": sizes.attention,
+    "aten.embedding.default": sizes.embedding,
+    "aten.cat.default": sizes.joined,
+    "aten.stack.default": sizes.stacked,
+    "aten.mean.dim": sizes.reduced,
+    "aten.sum.dim_IntList": sizes.reduced,
+    "aten.mean.default": sizes.total,
+    "aten.sum.default": sizes.total,
+    **{f"aten.arange.{o}": sizes.counted for o in ("default", "start", "start_step")},
+    **{f"aten.conv{n}d.default": windows.conv for n in (1, 2, 3)},
+    "aten.conv_transpose1d.default": windows.conv_transpose,
+    "aten.conv_transpose2d.input": windows.conv_transpose,
+    "aten.conv_transpose3d.input": windows.conv_transpose,
+    "aten.max_pool2d.default": windows.max_pool,
+    "aten.avg_pool2d.default": windows.average_pool,
+    "aten.adaptive_avg_pool2d.default": windows.adaptive_pool,
+    "aten.lstm.input": windows.recurrent(2),
+    "aten.gru.input": windows.recurrent(1),
+    "aten.rnn_tanh.input": windows.recurrent(1),
+    "aten.rnn_relu.input": windows.recurrent(1),
+}
