@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 Shapes = Mapping[str, Sequence[int]]
+CALLABLE = "package.module:callable"
 AnyShapes = Shapes | Sequence[int] | None  # sizes alone are those of the only input
 
 
@@ -89,9 +90,16 @@ def short_name(source: str) -> str:
 
 
 def _by_name(shape: AnyShapes) -> Shapes:
-    if shape is None or isinstance(shape, Mapping):
-        return shape or {}
-    return {"": shape}
+    named = shape if isinstance(shape, Mapping) else {} if shape is None else {"": shape}
+    for name, sizes in named.items():
+        try:
+            numbers = all(size == int(size) for size in sizes)
+        except (TypeError, ValueError):
+            numbers = False
+        if not numbers:
+            about = f"shape of {name!r}" if name else "shape"
+            raise QregError(f"{about}: give the sizes as numbers, as (1, 3, 32, 32), not {sizes!r}")
+    return named
 
 
 def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
@@ -103,8 +111,19 @@ def _frontend_for(source: Any, catalogue: Catalogue) -> Entry[FrontendSpec]:
         entry = catalogue.choose(FrontendSpec, name)
         if entry is not None:
             return entry
-    known = ", ".join(t for e in catalogue.of(FrontendSpec) for t in e.spec.targets)
-    raise QregError(f"no frontend reads {names[0]!r}; there are frontends for {known}")
+    raise QregError(_unread(names[0], catalogue))
+
+
+def _unread(name: str, catalogue: Catalogue) -> str:
+    targets = [t for e in catalogue.of(FrontendSpec) for t in e.spec.targets]
+    if name.startswith("object "):
+        known = ", ".join(t.removeprefix("object ") for t in targets if t.startswith("object "))
+        return (
+            f"no frontend reads a {name.removeprefix('object ')}; there are frontends for {known}"
+        )
+    known = ", ".join(t for t in targets if not t.startswith("object ")).replace("*:*", CALLABLE)
+    return (f"no frontend reads {name!r}; there are frontends for {known}. Weights alone are no "
+            f"network: name the callable that builds it and loads them, as {CALLABLE}")  # fmt: skip
 
 
 def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
@@ -120,7 +139,10 @@ def _step_function(entry: Entry[StepSpec]) -> Callable[..., Any]:
         leading = [a.name for a in fields(kind) if a.metadata.get("positional")]
         if len(sources) != len(leading) + 1:
             wanted = ", ".join([*leading, "model"])
-            raise TypeError(f"qreg.{call.__name__} takes {wanted}; {len(sources)} were given")
+            raise TypeError(
+                f"qreg.{call.__name__} takes {wanted}; {len(sources)} were given "
+                "(all else goes by name, as shape=(1, 3, 32, 32))"
+            )
         given = {**params, **dict(zip(leading, sources, strict=False))}
         typed = structure({spelled(k): v for k, v in given.items()}, kind, found, Path())
         source = sources[-1]

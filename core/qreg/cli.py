@@ -88,7 +88,7 @@ def show_list(args: argparse.Namespace, catalogue: Catalogue) -> int:
     for registry in dict.fromkeys(e.spec.registry for e in shown):
         print(registry)
         rows = [(f"  {e.id}", f"{e.distribution} {e.version}",
-                 " ".join(e.spec.targets) if args.registry else _in_short(e.spec.targets),
+                 _serves(e.spec, whole=bool(args.registry), alone=not args.verbose),
                  *([e.spec.summary] if args.verbose else []))
                 for e in shown if e.spec.registry == registry]  # fmt: skip
         _print_columns(rows)
@@ -123,9 +123,15 @@ def check(args: argparse.Namespace, catalogue: Catalogue) -> int:
     return DONE
 
 
-def _in_short(targets: tuple[str, ...]) -> str:
-    """Enough to recognise an entry by; all are listed where one registry is asked for."""
-    return " ".join(targets) if len(targets) < 3 else f"{targets[0]} and {len(targets) - 1} more"
+def _serves(spec: Spec, whole: bool, alone: bool) -> str:
+    """Enough to recognise an entry by: its targets, all where one registry is asked for, or what
+    it is where it has none and the summary has no column of its own.
+    """
+    targets = spec.targets
+    if not targets:
+        return spec.summary if alone else ""
+    short = len(targets) < 3 or whole
+    return " ".join(targets) if short else f"{targets[0]} and {len(targets) - 1} more"
 
 
 def _as_json(entry: Entry[Spec]) -> dict[str, Any]:

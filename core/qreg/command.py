@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from attrs import NOTHING, fields, frozen, resolve_types
 
@@ -37,7 +37,9 @@ def add_step_options(parser: argparse.ArgumentParser, entry: Entry[StepSpec]) ->
             parser.add_argument(_dest(attribute.name), metavar=attribute.name.upper(),
                                 help=attribute.metadata.get("doc", ""))  # fmt: skip
     parser.add_argument(
-        "source", metavar="MODEL", help="model.onnx, model.pt2 or package.module:callable"
+        "source",
+        metavar="MODEL",
+        help="model.onnx, model.tflite, model.pt2, or package.module:callable for an nn.Module",
     )
     parser.add_argument("--shape", "--input-shape", action="append", metavar="INPUT=SIZES",
                         help="sizes of an input, x=1,3,32,32; of the only input, 1,3,32,32")  # fmt: skip
@@ -64,12 +66,21 @@ def _add_option(parser: argparse.ArgumentParser, attribute: Any) -> None:
     if kind is bool:
         facts |= {"action": argparse.BooleanOptionalAction}
     else:
-        facts |= {"required": attribute.default is NOTHING, "metavar": name.upper()}
-    if get_origin(kind) is tuple:
-        facts |= {"metavar": "A,B"}
+        facts |= {"required": attribute.default is NOTHING, "metavar": _metavar(kind)}
     if get_origin(kind) is dict:
-        facts |= {"metavar": "NAME=VALUE", "action": "append"}
+        facts |= {"action": "append"}
     parser.add_argument(flag, **facts)
+
+
+def _metavar(kind: Any) -> str:
+    """What an option's value looks like: the choices, or the kind of thing."""
+    if get_origin(kind) is Literal:
+        return "|".join(choice for choice in get_args(kind) if choice)
+    if get_origin(kind) is tuple:
+        return "A,B"
+    if get_origin(kind) is dict:
+        return "NAME=VALUE"
+    return {int: "N", float: "X", Path: "FILE", str: "TEXT"}.get(kind, "ID")
 
 
 def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
@@ -84,7 +95,7 @@ def run_step_command(args: argparse.Namespace, catalogue: Catalogue) -> int:
         common = {"shape": shapes, "pin": _pins(args.pin, catalogue)}
         options = structure(common, Options, catalogue, Path())
     except StructureError as exc:
-        told = (f"--{key_path(path).replace('_', '-')}: {what}" for path, what in exc.problems)
+        told = (f"{_option(path, kind)}: {what}" for path, what in exc.problems)
         raise QregError("\n".join(told)) from exc
     catalogue = catalogue.pinned(options.pin)
     model = source_model(args.source, options.shape, catalogue)
@@ -123,8 +134,13 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
               "sha256": sha256(Path(path)) if Path(path).is_file() else None,
               "versions": {name: version(name) for name in RECORDED}}  # fmt: skip
 
+    lost: list[OSError] = []
+
     def show_step(outcome: Outcome) -> None:
-        show(outcome, "terminal", catalogue)
+        try:
+            show(outcome, "terminal", catalogue)
+        except OSError as exc:  # a full disk, a closed pipe: the run goes on, into its folder
+            lost.append(exc)
 
     shown = [] if args.json else [SimpleNamespace(qreg_step_finished=show_step)]
     events = Events([*catalogue.listeners, *shown])
@@ -135,6 +151,8 @@ def run_file(args: argparse.Namespace, catalogue: Catalogue) -> int:
             folder=kept, events=events,
         )  # fmt: skip
         outcomes = run_pipeline(pipeline.step, context, header)
+    if lost:
+        raise lost[0]
     if args.json:
         print(to_json([{"use": step, "result": o.record} for step, o in outcomes]), end="")
     return _verdict([o for _, o in outcomes], events)
@@ -158,6 +176,14 @@ def _verdict(outcomes: list[Outcome], events: Events) -> int:
 def _dest(parameter: str) -> str:
     """Apart from the command's own arguments, whose names a parameter may share."""
     return f"parameter_{parameter}"
+
+
+def _option(path: tuple[str | int, ...], kind: Any) -> str:
+    """How the command line spells the parameter that a key path leads to."""
+    leading = {a.name for a in fields(kind) if a.metadata.get("positional")}
+    if path and path[0] in leading:
+        return str(path[0]).upper()
+    return f"--{key_path(path).replace('_', '-')}"
 
 
 def _required(kind: Any) -> Any:

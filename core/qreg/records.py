@@ -121,7 +121,8 @@ class OpCall:
 class Table:
     """Rows for people. None is unknown and shown as ``?``; ``footer`` is the row of totals.
 
-    The last ``optional`` columns may be left out where the window is too narrow for them.
+    The last ``optional`` columns may be left out where the window is too narrow for them, and rows
+    ``idle``, by index, which say nothing: only files for programs have them.
     """
 
     title: str
@@ -130,6 +131,7 @@ class Table:
     footer: tuple[str | int | float | None, ...] = ()
     notes: tuple[str, ...] = ()
     optional: int = 0
+    idle: tuple[int, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -192,9 +194,14 @@ class Cost:
 
 @frozen
 class Trace:
-    """What runs for one input of the model: its ops in execution order."""
+    """What runs for one input of the model: its ops in execution order.
+
+    ``varying`` tensors are made by calls that another input may run otherwise, or not at all:
+    numbers that the code read from this one may be among their attributes.
+    """
 
     calls: tuple[OpCall, ...]
     outputs: tuple[str, ...]  # the tensors that the model gives, by name
     lacking: tuple[OpCall, ...] = ()  # ops that have a tensor of unknown shape
     source: str = "the ONNX graph"  # where the ops were seen
+    varying: frozenset[str] = frozenset()

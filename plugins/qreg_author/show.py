@@ -20,7 +20,7 @@ def run(args: argparse.Namespace, catalogue: Catalogue) -> int:
     entries = [e for e in catalogue.entries if args.id in (e.id, e.spec.name)]
     if not entries:
         near = hint(args.id, (e.id for e in catalogue.entries))
-        near = near if "mean" in near else "; qreg list shows them all"
+        near = near if "did you mean" in near else "; qreg list shows them all"
         raise QregError(f"no entry {args.id!r}{near}")
     print("\n\n".join(describe(e) for e in entries))
     return 0

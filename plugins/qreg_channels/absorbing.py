@@ -21,6 +21,7 @@ from qreg_channels.elementwise import (
     reach,
     whole,
 )
+from qreg_channels.narrow import folded_where_any
 from qreg_channels.rounding import rounded
 from qreg_channels.state import EXACT, Evaluate, State, States, all_live, constant, state, values
 from qreg_channels.uniform import compact
@@ -41,6 +42,7 @@ def addition(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, .
     return claimed(call, states, all_known(states) | known, evaluate)
 
 
+@folded_where_any
 def product(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, ...]:
     """Known where both factors are, or one is exactly zero; an infinity times zero is not known."""
     left, right = operands(call, states, PAIR)

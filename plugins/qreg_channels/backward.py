@@ -68,8 +68,11 @@ def tensors_of(trace: Trace) -> tuple[Tensor, ...]:
 
 
 def _read_outside(trace: Trace, tensors: dict[str, Tensor]) -> Sequence[Tensor]:
-    """What the model gives, and what ops of unknown shape read: everything where that is not told."""
-    if any(not call.inputs for call in trace.lacking):
+    """What the model gives, and what ops of unknown shape read: everything where that is not told.
+
+    So it is where code may read numbers: another input may have it read others.
+    """
+    if trace.varying or any(not call.inputs for call in trace.lacking):
         return tuple(tensors.values())
     names = [*trace.outputs, *(t.name for c in trace.lacking for t in c.inputs if t is not None)]
     return tuple(tensors[n] for n in dict.fromkeys(names) if n in tensors)
@@ -92,9 +95,7 @@ def _across(
     return _checked(found, call, entry, about)
 
 
-def _checked(
-    found: Any, call: OpCall, entry: Entry[ShortcutHandlerSpec], about: str
-) -> Needed:
+def _checked(found: Any, call: OpCall, entry: Entry[ShortcutHandlerSpec], about: str) -> Needed:
     """What a handler gave, if it is one mask per input, each of its shape."""
     whose = f"{about}: {entry.spec.registry} {entry.id} ({entry.distribution} {entry.version})"
     shapes = [None if t is None else t.shape for t in call.inputs]

@@ -15,9 +15,7 @@ def elementwise(call: OpCall, states: States, wanted: Masks, evaluate: Evaluate)
     del states, evaluate
     if _elsewhere(wanted):
         return everything(call)
-    return tuple(
-        None if t is None else _broadcast_from(wanted[0], t.shape) for t in call.inputs
-    )
+    return tuple(None if t is None else _broadcast_from(wanted[0], t.shape) for t in call.inputs)
 
 
 def first(call: OpCall, states: States, wanted: Masks, evaluate: Evaluate) -> Needed:

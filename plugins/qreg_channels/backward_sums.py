@@ -57,7 +57,10 @@ def attention(call: OpCall, states: States, wanted: Masks, evaluate: Evaluate) -
 
 
 def _meets(
-    wanted: tuple[str, Array], others: Sequence[tuple[str, Array]], name: str, shape: tuple[int, ...]
+    wanted: tuple[str, Array],
+    others: Sequence[tuple[str, Array]],
+    name: str,
+    shape: tuple[int, ...],
 ) -> Array:
     """Where a factor with axes ``name`` meets something in a wanted sum."""
     parts = [(wanted[0], wanted[1].astype(np.float32)), *others]

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 
 from qreg.records import Array, OpCall
-from qreg_channels.uniform import compact, distinct
+from qreg_channels.uniform import compact, distinct, stretched
 
 Slices: TypeAlias = tuple[slice, ...]
 Tap: TypeAlias = tuple[Slices, Slices]  # the places read, and the results they go to, in step
@@ -146,18 +146,18 @@ def _channels_second(array: Array, axis: int, spatial: int) -> Array:
     small = compact(array)
     if small.size == small.shape[axis]:
         rows = np.moveaxis(small, axis, -1).reshape(1, small.shape[axis])
-        return np.broadcast_to(rows, (others, size))
+        return stretched(rows, (others, size))
     return np.moveaxis(array, axis, -1).reshape(others, size)
 
 
 def _own_shape(form: Array, shape: tuple[int, ...], axis: int, spatial: int) -> Array:
     small = compact(form)
     if spatial:
-        return np.broadcast_to(small if len(shape) == spatial + 2 else small[0], shape)
+        return stretched(small if len(shape) == spatial + 2 else small[0], shape)
     axis %= len(shape)
     if small.shape[0] == 1:
         aligned = small.reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        return np.broadcast_to(aligned, shape)
+        return stretched(aligned, shape)
     others = tuple(s for a, s in enumerate(shape) if a != axis)
-    whole = np.broadcast_to(form, (prod(others), shape[axis]))
+    whole = stretched(form, (prod(others), shape[axis]))
     return np.moveaxis(whole.reshape(*others, shape[axis]), -1, axis)

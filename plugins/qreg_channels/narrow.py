@@ -13,7 +13,16 @@ from attrs import evolve, frozen
 
 from qreg.records import Array, OpCall, Tensor
 from qreg_channels.state import Evaluate, Propagate, State, States, all_live
-from qreg_channels.uniform import SPATIAL, Repeated, along, compact, repeated, unfolded, whole
+from qreg_channels.uniform import (
+    SPATIAL,
+    Repeated,
+    along,
+    compact,
+    repeated,
+    stretched,
+    unfolded,
+    whole,
+)
 
 LEAST = 4096  # elements that are worth the trouble
 SAMPLE = 4  # channels that tell most tensors apart whose places are all different
@@ -41,29 +50,35 @@ class Fold:
         shape = self.shape(array.shape)
         places: Sequence[Array] = self.first
         if isinstance(array, Repeated):
-            places = [k[f] for k, f in zip(array.kinds, self.first, strict=True)]
+            pairs = zip(array.kinds, self.first, strict=True)
+            places = [k if len(k) == 1 else k[f] for k, f in pairs]
             array = array.small
         found = compact(array)
         if found.shape[1] != 1:
             found = found[:, self.chosen]
-        return np.broadcast_to(unfolded(found, places, _places(found, places)), shape)
+        return stretched(unfolded(found, places, _places(found, places)), shape)
 
     def whole(self, array: Array, rest: Array, shape: tuple[int, ...]) -> Array | Repeated:
         """The folded array among ``rest`` in the channels left out."""
         found = compact(array)
-        found = np.broadcast_to(found, (len(found), array.shape[1], *found.shape[SPATIAL:]))
+        found = stretched(found, (len(found), array.shape[1], *found.shape[SPATIAL:]))
         if not self.chosen.all():
             among = np.full((len(found), len(self.chosen), *found.shape[SPATIAL:]), rest)
             among[:, self.chosen] = found
             found = among
         if found.shape[SPATIAL:] == (1,) * len(self.kinds) or not self.folds:
-            return np.broadcast_to(found, shape)
+            return stretched(found, shape)
         return Repeated(found, self.kinds, shape)
 
 
 def folded(rule: Propagate) -> Propagate:
     """``rule`` of an op that takes each element alone, and is known only where all operands are."""
-    return _folded(rule, vectors=False)
+    return _folded(rule)
+
+
+def folded_where_any(rule: Propagate) -> Propagate:
+    """The same where one operand may settle a result alone: a factor that is zero."""
+    return _folded(rule, alone=True)
 
 
 def folded_by_channel(rule: Propagate) -> Propagate:
@@ -71,21 +86,19 @@ def folded_by_channel(rule: Propagate) -> Propagate:
     return _folded(rule, vectors=True)
 
 
-def _folded(rule: Propagate, vectors: bool) -> Propagate:
+def _folded(rule: Propagate, vectors: bool = False, alone: bool = False) -> Propagate:
     """It sees a smaller call."""
 
     @wraps(rule)
     def smaller(call: OpCall, states: States, evaluate: Evaluate) -> tuple[State, ...]:
-        fold = _fold(call, states, vectors)
+        fold = _fold(call, states, vectors, alone)
         if fold is None:
             return rule(call, states, evaluate)
         if not fold.chosen.any():
             return all_live(call)
         small = tuple(s and _small(s, fold) for s in states)
         inputs = tuple(t and _sized(t, s) for t, s in zip(call.inputs, small, strict=True))
-        outputs = tuple(
-            evolve(t, shape=fold.shape(t.shape)) if t.name else t for t in call.outputs
-        )
+        outputs = tuple(evolve(t, shape=fold.shape(t.shape)) if t.name else t for t in call.outputs)
         found = rule(evolve(call, inputs=inputs, outputs=outputs), small, evaluate)
         return tuple(
             _whole(f, fold, t.shape) if t.name else f
@@ -95,21 +108,23 @@ def _folded(rule: Propagate, vectors: bool) -> Propagate:
     return smaller
 
 
-def _fold(call: OpCall, states: States, vectors: bool) -> Fold | None:
+def _fold(call: OpCall, states: States, vectors: bool, alone: bool) -> Fold | None:
     """None where there is little to do, or operands run along the channels in ways of their own."""
     shape = call.output.shape
     if len(shape) <= SPATIAL or any(t.name and t.shape != shape for t in call.outputs):
         return None
-    chosen: Array = np.ones(shape[1], np.bool_)
-    alone: Array = np.zeros(shape[1], np.bool_)  # a norm's scale of zero settles a channel
+    every: Array = np.ones(shape[1], np.bool_)
+    some: Array = np.zeros(shape[1], np.bool_)  # a norm's scale of zero settles a channel
     parts: list[Array | Repeated] = []
     for operand in states:
-        if operand is None or prod(operand.shape) == 1:
-            continue
-        if vectors and operand.shape == shape[1:2]:
-            alone = alone | (operand.value == 0)
+        if vectors and operand is not None and operand.shape == shape[1:2]:
+            some = some | (operand.value == 0)
+        elif operand is None or prod(operand.shape) == 1:
+            if alone:
+                return None  # a number may settle every channel
         elif len(operand.shape) == len(shape) and operand.shape[0] == shape[0]:
-            chosen = chosen & along(operand.known, 1)
+            known = along(operand.known, 1)
+            every, some = every & known, some | known if alone else some
             parts += [p for p in (*operand.stored, operand.known) if p.shape]
         else:
             return None
@@ -117,7 +132,7 @@ def _fold(call: OpCall, states: States, vectors: bool) -> Fold | None:
     arrays = [compact(p) for p in parts if not isinstance(p, Repeated)]
     if not maps and max((a.size for a in arrays), default=0) < LEAST:
         return None
-    chosen = chosen | alone
+    chosen = every | some
     runs = _runs([a if a.shape[1] == 1 else a[:, chosen] for a in arrays], maps, shape)
     kinds = tuple(np.cumsum(starts) - 1 for starts in runs)
     return Fold(chosen, kinds, tuple(np.flatnonzero(starts) for starts in runs))

@@ -30,10 +30,10 @@ def needed(call: OpCall, states: States, wanted: Masks, matrices: Matrices | Non
     left, right = states[matrices.left], states[matrices.right]
     assert left is not None and right is not None
     goes = compact(wanted[0])
-    if left.known.ndim == 1:
-        goes = goes[..., None, :]
     if right.known.ndim == 1:
         goes = goes[..., None]
+    if left.known.ndim == 1:
+        goes = goes[..., None, :]
     rows, columns = _factor(left, matrices.left_turned), _factor(right, matrices.right_turned, True)
     found = list(everything(call))
     found[matrices.left] = _own(_met(goes, _turn(columns)), left, matrices.left_turned)

@@ -85,8 +85,9 @@ def analyse(
         return found if entry is None else _without_offsets(found, entry.spec.offsets)
 
     for index, call in enumerate(trace.calls, 1):
-        made = _across(call, given(call), entry_of(call), evaluate)
-        if made is None:
+        varies = any(t.name in trace.varying for t in call.outputs)
+        made = None if varies else _across(call, given(call), entry_of(call), evaluate)
+        if made is None and not varies:
             unhandled.append(call)
         outputs = all_live(call) if made is None else made
         states |= {t.name: s for t, s in zip(call.outputs, outputs, strict=True)}

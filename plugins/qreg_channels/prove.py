@@ -20,7 +20,12 @@ SCALES = (0.1, 1.0, 10.0)  # of the inputs, in turn
 RUNS = 6
 SHOWN = 10  # wrong claims that a failure names
 WHOLE = 1000  # whole numbers of 32 bits and more are drawn up to this size
-LOOKUPS = ("Gather", "GatherElements", "embedding", "index_select", "gather")  # table first
+# Table first.
+LOOKUPS = (
+    "Gather", "GatherElements", "embedding", "embedding_bag", "index_select", "index_add",
+    "index_copy", "index_fill", "gather", "scatter", "scatter_add", "take_along_dim",
+)  # fmt: skip
+BY_AXIS = ("index", "index_put")  # an index for each axis of the table
 
 
 @frozen
@@ -151,6 +156,9 @@ def _words(trace: Trace) -> int:
         table = call.optional(0)
         if call.op in LOOKUPS and table is not None and table.shape:
             lengths.append(table.shape[call.attribute("axis", call.attribute("dim", 0))])
+        elif call.op in BY_AXIS and table is not None:
+            indices = call.inputs[1 : 1 + call.attribute("indices", 0)]
+            lengths += [n for n, i in zip(table.shape, indices, strict=False) if i is not None]
     return min(lengths)
 
 
@@ -162,7 +170,7 @@ def _noise(rng: np.random.Generator, given: Array) -> Array:
         return _any_integer(rng, given.dtype, given.shape)
     finite = given[np.isfinite(given)] if not is_integer(given) else given
     low, high = (finite.min(), finite.max()) if finite.size else (0, 1)
-    if low == high:
+    if low == high and (low != 0 or not is_integer(given)):  # 0 may look up in a table of one
         low, high = (low - 1, low) if low > 0 else (low, low + 1)
     if is_integer(given):
         return rng.integers(low, int(high) + 1, given.shape).astype(given.dtype)

@@ -67,7 +67,9 @@ def needed(call: OpCall, states: States, wanted: Masks, geometry: Geometry | Non
     if geometry is None or not all(s is None or s.is_constant for s in stored):
         return everything(call)
     weight = _centred(call, states, geometry.weight).value
-    return by_operand(call, states, wanted[0], geometry, read_data(call, wanted[0], weight, geometry))
+    return by_operand(
+        call, states, wanted[0], geometry, read_data(call, wanted[0], weight, geometry)
+    )
 
 
 def _known(
@@ -121,7 +123,9 @@ def _centred(call: OpCall, states: States, index: int) -> State:
 
 def _channel_axis(call: OpCall) -> int:
     """The weight's axis that a vector of zero-points runs along: output channels."""
-    if call.op in ("QLinearConv", "ConvInteger") or (call.op == "QGemm" and call.attribute("transB", 0)):
+    if call.op in ("QLinearConv", "ConvInteger") or (
+        call.op == "QGemm" and call.attribute("transB", 0)
+    ):
         return 0
     return -1
 

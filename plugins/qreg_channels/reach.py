@@ -10,7 +10,7 @@ import numpy as np
 
 from qreg.records import Array
 from qreg_channels.geometry import Tap
-from qreg_channels.uniform import compact, distinct, everywhere
+from qreg_channels.uniform import compact, distinct, everywhere, stretched
 
 SAMPLE = 16  # channels marked everywhere that settle almost every output of a dense layer
 
@@ -25,7 +25,7 @@ def reach(mask: Array, weight: Array, taps: Sequence[Tap], shape: tuple[int, ...
     if small.size == 1 and not small.item():
         return everywhere(False, shape)
     if small.size == small.shape[1] and _meets_every_place(taps, mask.shape, shape):
-        vector = np.broadcast_to(small.reshape(-1), mask.shape[1:2])
+        vector = stretched(small.reshape(-1), mask.shape[1:2])
         return _stored_once(_by_channel(vector, weight[..., 0]), shape)
     member, marks = _patterns(mask)
     if not member.any():
@@ -49,12 +49,10 @@ def reach(mask: Array, weight: Array, taps: Sequence[Tap], shape: tuple[int, ...
         among = np.ones((len(found), len(left), *found.shape[2:]), np.bool_)
         among[:, left] = found
         found = among
-    return np.broadcast_to(found, shape)
+    return stretched(found, shape)
 
 
-def _meets_every_place(
-    taps: Sequence[Tap], read: tuple[int, ...], made: tuple[int, ...]
-) -> bool:
+def _meets_every_place(taps: Sequence[Tap], read: tuple[int, ...], made: tuple[int, ...]) -> bool:
     """Whether the kernel is a single element that meets every place: pointwise, or linear."""
     if len(taps) > 1:
         return False
@@ -79,7 +77,7 @@ def _by_channel(marked: Array, weight: Array) -> Array:
 def _stored_once(vector: Array, shape: tuple[int, ...]) -> Array:
     if vector.all() or not vector.any():
         return everywhere(bool(vector.any()), shape)
-    return np.broadcast_to(vector.reshape(-1, *(1,) * (len(shape) - 2)), shape)
+    return stretched(vector.reshape(-1, *(1,) * (len(shape) - 2)), shape)
 
 
 def _patterns(mask: Array) -> tuple[Array, Array]:
@@ -91,9 +89,9 @@ def _patterns(mask: Array) -> tuple[Array, Array]:
     index, first = distinct(rows.reshape(len(rows), -1))
     patterns = rows[first]
     marked = np.flatnonzero(patterns.reshape(len(first), -1).any(1))
-    member = np.broadcast_to(index[:, None] == marked, (mask.shape[1], len(marked)))
+    member = stretched(index[:, None] == marked, (mask.shape[1], len(marked)))
     marks = patterns[marked]
-    return member, np.broadcast_to(marks, (*marks.shape[:2], *mask.shape[2:]))
+    return member, stretched(marks, (*marks.shape[:2], *mask.shape[2:]))
 
 
 def _reads(weight: Array, member: Array) -> Array:

@@ -92,7 +92,9 @@ def _stored(tensor: Tensor) -> Array | None:
 
 
 def _changed(array: Array, change: tuple[Array, Array] | None) -> Array:
-    return array if change is None else np.where(*change, array).astype(array.dtype)
+    """Elements in the order of their indices either way: products add up in another order elsewise."""
+    found = array if change is None else np.where(*change, array).astype(array.dtype)
+    return np.asarray(found, order="C")
 
 
 def _mask_of(tensor: Tensor) -> str:

@@ -6,7 +6,7 @@ single values: an element is *known* when it has the same value for every input 
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +14,15 @@ from attrs import evolve, field, frozen
 
 from qreg.errors import QregError
 from qreg.records import Array, OpCall, Tensor
-from qreg_channels.uniform import Repeated, compact, holds_everywhere, holds_somewhere, whole
+from qreg_channels.uniform import (
+    Repeated,
+    compact,
+    everywhere,
+    holds_everywhere,
+    holds_somewhere,
+    stretched,
+    whole,
+)
 
 Number: TypeAlias = int | float
 
@@ -71,9 +79,9 @@ class State:
     def zeros(self) -> Array:
         """Which elements are exactly the real number 0 for every input."""
         if self.zero is None:
-            return np.broadcast_to(np.False_, self.known.shape)
+            return everywhere(False, self.known.shape)
         found = compact(self.known) & (compact(self.value) == self.zero)
-        return np.broadcast_to(found & (compact(self.error) == 0), self.known.shape)
+        return stretched(found & (compact(self.error) == 0), self.known.shape)
 
     def with_zero(self, zero: Number | None) -> "State":
         return evolve(self, zero=zero)
@@ -92,29 +100,32 @@ Needed: TypeAlias = tuple[Array | None, ...]  # one mask per input, None where i
 
 def state(value: Array, known: Array, zero: Number | None = 0, error: Array = EXACT) -> State:
     """A state of the shape of ``value``; what stands where nothing is known does not matter."""
-    known = np.broadcast_to(known, value.shape)
+    known = stretched(known, value.shape)
     shown = compact(known)
     filled = np.where(shown, compact(value), np.asarray(zero or 0, value.dtype))
     error = compact(error)
     bound = np.where(shown, error, np.zeros((), error.dtype)) if error.any() else EXACT
     if bound.ndim:
-        bound = np.broadcast_to(bound, value.shape)
-    return State(np.broadcast_to(filled, value.shape), known, zero, bound)
+        bound = stretched(bound, value.shape)
+    return State(stretched(filled, value.shape), known, zero, bound)
 
 
 def live(tensor: Tensor, zero: Number | None = None) -> State:
     """Nothing is known; costs no memory. Integers have no zero until somebody says which."""
-    dtype = np.dtype(tensor.dtype) if tensor.dtype != "string" else np.dtype(object)
-    if not np.issubdtype(dtype, np.integer):
-        zero = 0
-    value = np.broadcast_to(np.asarray(zero or 0, dtype), tensor.shape)
-    return State(value, np.broadcast_to(np.False_, tensor.shape), zero)
+    return _live(tensor.dtype, tensor.shape, zero)
+
+
+@lru_cache(maxsize=1024)  # most tensors of most networks
+def _live(name: str, shape: tuple[int, ...], zero: Number | None) -> State:
+    dtype = np.dtype(name) if name != "string" else np.dtype(object)
+    zero = zero if _is_integer(dtype) else 0
+    value = np.broadcast_to(np.asarray(zero or 0, dtype), shape)
+    return State(value, everywhere(False, shape), zero)
 
 
 def constant(value: Array) -> State:
     """Everything is known."""
-    zero = None if np.issubdtype(value.dtype, np.integer) else 0
-    return State(value, np.broadcast_to(np.True_, value.shape), zero)
+    return State(value, everywhere(True, value.shape), None if is_integer(value) else 0)
 
 
 def all_live(call: OpCall) -> tuple[State, ...]:

@@ -6,7 +6,7 @@ from attrs import frozen
 from qreg.records import Array
 from qreg_channels.geometry import Geometry, data_form, outline, taps
 from qreg_channels.state import State
-from qreg_channels.uniform import along, compact
+from qreg_channels.uniform import along, compact, stretched
 
 
 @frozen(eq=False)
@@ -32,7 +32,7 @@ class Part:
     def data(self, form: Array) -> Array:
         """Of the data (N, C, *places) the chosen channels: (N or 1, groups, inputs, *places or 1)."""
         small = compact(form)
-        small = np.broadcast_to(small, (len(small), form.shape[1], *small.shape[2:]))
+        small = stretched(small, (len(small), form.shape[1], *small.shape[2:]))
         if len(self.groups) == 1:
             return small[:, None, self.inputs]
         grouped = small.reshape(len(small), len(self.groups), -1, *small.shape[2:])
@@ -58,7 +58,7 @@ class Part:
 
     def _of_places(self, data: Array, weight: Array) -> Array:
         """``data`` (N, groups, inputs, *places) times ``weight``, as (N, outputs, *places)."""
-        data = np.broadcast_to(data, (*data.shape[:3], *self.read))
+        data = stretched(data, (*data.shape[:3], *self.read))
         found = np.zeros((*data.shape[:2], weight.shape[1], *self.places), data.dtype)
         for tap, (inside, outside) in enumerate(taps(self.geometry, self.read, self.places)):
             part = data[:, :, :, *inside]

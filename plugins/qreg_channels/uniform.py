@@ -18,6 +18,11 @@ SPATIAL = 2  # the first axis that is looked along for repetitions
 _FIRST, _ALL = slice(0, 1), slice(None)
 
 
+def stretched(array: Array, shape: tuple[int, ...]) -> Array:
+    """``numpy.broadcast_to``, which takes its time also where there is nothing to do."""
+    return array if array.shape == shape else np.broadcast_to(array, shape)
+
+
 def holds_somewhere(mask: Array) -> bool:
     small = compact(mask)
     return bool(small.item() if small.size == 1 else small.any())
@@ -52,7 +57,7 @@ def unfolded(small: Array, kinds: Sequence[Array], shape: Sequence[int]) -> Arra
     """``small`` with every place written out, broadcast to ``shape``."""
     for axis, kind in enumerate(kinds, SPATIAL):
         small = small if small.shape[axis] == 1 else small.take(kind, axis)
-    return np.broadcast_to(small, tuple(shape))
+    return stretched(small, tuple(shape))
 
 
 def whole(array: "Array | Repeated") -> Array:
@@ -77,26 +82,26 @@ def repeated(array: Array) -> Array:
         some = found.take([size // 2, -1], axis)
         if (some == first).all() and (found == first).all():
             found = first
-    return np.broadcast_to(found, array.shape)
+    return array if found.size == array.size else stretched(found, array.shape)
 
 
 def inverted(mask: Array) -> Array:
     small = compact(mask)
     if small.size == 1:
         return everywhere(not small.item(), mask.shape)
-    return np.broadcast_to(~small, mask.shape)
+    return stretched(~small, mask.shape)
 
 
 def either(first: Array, second: Array) -> Array:
     """Where one of two masks of one shape holds."""
     if first is second:
         return first
-    return np.broadcast_to(compact(first) | compact(second), first.shape)
+    return stretched(compact(first) | compact(second), first.shape)
 
 
 def both(first: Array, second: Array) -> Array:
     """Where both of two masks hold; the second broadcasts to the first."""
-    return np.broadcast_to(compact(first) & compact(second), first.shape)
+    return stretched(compact(first) & compact(second), first.shape)
 
 
 @lru_cache(maxsize=1024)  # a model has few shapes, and asks for each many times
@@ -107,7 +112,7 @@ def everywhere(holds: bool, shape: tuple[int, ...]) -> Array:
 
 def nonzero(array: Array) -> Array:
     """Where the array is not zero."""
-    return np.broadcast_to(compact(array) != 0, array.shape)
+    return stretched(compact(array) != 0, array.shape)
 
 
 def along(mask: Array, axis: int) -> Array:
@@ -116,19 +121,21 @@ def along(mask: Array, axis: int) -> Array:
     axis %= mask.ndim
     if small.size == 1:
         return everywhere(bool(small.item()), mask.shape[axis : axis + 1])
-    found = small.any(axis=tuple(a for a in range(mask.ndim) if a != axis))
-    return np.broadcast_to(found, (mask.shape[axis],))
+    found = np.asarray(small.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+    return stretched(found, (mask.shape[axis],))
 
 
-def gathered(mask: Array, shape: Sequence[int]) -> Array:
+def gathered(mask: Array, shape: tuple[int, ...]) -> Array:
     """The mask of an operand of ``shape`` that was broadcast: where it holds anywhere it went."""
     small = compact(mask)
     added = small.ndim - len(shape)
     axes = tuple(range(added)) + tuple(
-        axis + added for axis, size in enumerate(shape) if size == 1 and mask.shape[axis + added] != 1
+        axis + added
+        for axis, size in enumerate(shape)
+        if size == 1 and mask.shape[axis + added] != 1
     )
-    found = small.any(axis=axes, keepdims=True) if axes else small
-    return np.broadcast_to(found.reshape(found.shape[added:]), shape)
+    found = np.asarray(small.any(axis=axes, keepdims=True)) if axes else small
+    return stretched(found.reshape(found.shape[added:]), shape)
 
 
 def distinct(rows: Array) -> tuple[Array, Array]:

@@ -40,6 +40,7 @@ from qreg_channels.uniform import (
     everywhere,
     gathered,
     inverted,
+    stretched,
     unfolded,
 )
 
@@ -57,7 +58,7 @@ def propagate(
 
     Where there is no geometry, or the weight is computed, ``operands`` are multiplied as they are.
     """
-    if geometry is None or not _stored(states, geometry) or np.issubdtype(_at(states, 0).dtype, np.integer):
+    if geometry is None or not _stored(states, geometry) or _is_whole(states, geometry):
         return contraction.propagate(call, states, evaluate, operands)
     data, weight = _at(states, geometry.data), _at(states, geometry.weight)
     known = untouched(call, data.known, joins(weight), geometry)
@@ -174,6 +175,10 @@ def _stored(states: States, geometry: Geometry) -> bool:
     return weight.is_constant and bool(np.isfinite(compact(weight.value)).all())
 
 
+def _is_whole(states: States, geometry: Geometry) -> bool:
+    return bool(np.issubdtype(_at(states, geometry.data).dtype, np.integer))
+
+
 def bias_state(call: OpCall, states: States, geometry: Geometry) -> State | None:
     """The bias in the output's shape."""
     found = (
@@ -185,7 +190,7 @@ def bias_state(call: OpCall, states: States, geometry: Geometry) -> State | None
 
     def spread_out(array: Array) -> Array:
         small = compact(array)
-        return np.broadcast_to(small.reshape(*small.shape, *places), call.output.shape)
+        return stretched(small.reshape(*small.shape, *places), call.output.shape)
 
     error = spread_out(found.error) if found.error.ndim else found.error
     return State(spread_out(found.value), spread_out(found.known), found.zero, error)

@@ -23,4 +23,3 @@ def propagate_quantized(call: OpCall, states: States, evaluate: Evaluate) -> tup
 
 def needed_quantized(call: OpCall, states: States, wanted: Masks, evaluate: Evaluate) -> Needed:
     return quantized.needed(call, states, wanted, convolution(call))
-

@@ -1,6 +1,6 @@
 """The compare step: two states of one network, layer by layer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,17 @@ from qreg.api import short_name, source_model
 from qreg.errors import QregError
 from qreg.records import Table
 from qreg.run import Context, Outcome
-from qreg_cost.count import Metrics, by_key, chosen, counted
+from qreg_cost.count import Metrics, by_key, chosen, convention, counted
 from qreg_cost.params import Compare
 from qreg_cost.ratio import ratio
 from qreg_cost.records import Counted
-from qreg_cost.tables import complaint, heading, missing, nulls
+from qreg_cost.tables import complaint, heading, missing, not_counted, nulls
 
 Row = Mapping[str, Any]
 
 NEVER_COMPARED = ("cost/density",)  # a ratio of shares says nothing
 SHOWN = ("macs_needed", "bops_masked", "macs", "bops_dense")
+QUOTED = ("macs", "macs_needed", "bops_dense", "bops_masked")
 
 
 @frozen(kw_only=True)
@@ -47,7 +48,7 @@ class Compared:
 def run(context: Context, params: Compare) -> Outcome:
     """Counts of both, side by side. Raises QregError where they are not one architecture."""
     catalogue, metrics = context.catalogue, by_key(chosen(params, context.catalogue))
-    given = params.base.given
+    given, asked = params.base.given, params.metrics or params.as_
     base = source_model(given, context.loaded.shapes, catalogue)
     named = short_name(str(given)) if isinstance(given, (str, Path)) else "base"
     before, _ = counted(base, params, metrics, catalogue, named)
@@ -56,8 +57,8 @@ def run(context: Context, params: Compare) -> Outcome:
     record = compared(before, after, metrics)
     return Outcome(
         record=record,
-        tables=tables(record),
-        lines=verdict(record),
+        tables=tables(record, list(record.totals) if asked else SHOWN),
+        lines=(*verdict(record), *convention(params)),
         failed=complaint(before.unknown + after.unknown) if params.strict else "",
     )
 
@@ -97,35 +98,34 @@ def compared(before: Counted, after: Counted, metrics: Metrics) -> Compared:
     )
 
 
-def tables(record: Compared) -> tuple[Table, ...]:
-    """Layers with the metrics that tell most, then the totals of all."""
-    shown = [n for n in SHOWN if n in record.totals] or list(record.totals)[:3]
+def tables(record: Compared, telling: Sequence[str] = SHOWN) -> tuple[Table, ...]:
+    """Layers with the metrics that tell most, the totals of all, then what is in neither total."""
+    shown = [n for n in telling if n in record.totals]
     columns = ["layer", "bits", "null in/out"]
     for name in shown:
-        columns += [heading(name), "of base", "ratio"]
+        columns += [heading(name), "base", "ratio"]
     rows = [
         (layer.name, _bits(layer), nulls(layer.model),
-         *(cell for n in shown for cell in (layer.model[n], layer.base[n], _times(layer.ratios[n]))))
+         *(cell for n in shown for cell in (layer.model[n], layer.base[n], layer.ratios[n])))
         for layer in record.layers
     ]  # fmt: skip
     sums = [record.totals[n] for n in shown]
-    footer = ("total", "", "",
-              *(cell for s in sums for cell in (s["model"], s["base"], _times(s["ratio"]))))  # fmt: skip
+    footer = ("total", "", "", *(s[part] for s in sums for part in ("model", "base", "ratio")))
     totals = tuple(
-        (heading(n), t["base"], t["model"], _times(t["ratio"])) for n, t in record.totals.items()
+        (heading(n), t["base"], t["model"], t["ratio"]) for n, t in record.totals.items()
     )
     return (
         Table(f"{record.model} against its base", tuple(columns), tuple(rows), footer,
-              optional=3 * (len(shown) - 1)),
+              optional=3 * max(0, len(shown) - 1)),
         Table("", ("metric", "base", "model", "base/model"), totals),
+        *not_counted(record.unknown),
     )  # fmt: skip
 
 
 def verdict(record: Compared) -> tuple[str, ...]:
-    """One line: how many times smaller, by the definitions that papers quote."""
-    named = [(n, t) for n, t in record.totals.items() if n in ("macs_needed", "bops_masked")]
-    parts = [f"{heading(n)} {_times(t['ratio'])} times smaller" for n, t in named]
-    return (", ".join(parts) + missing(record.unknown),) if parts else ()
+    """One line: the ratios that papers quote, and what they leave out."""
+    parts = [f"{heading(n)} {record.totals[n]['ratio']:.4g}" for n in QUOTED if n in record.totals]
+    return (f"base / model: {', '.join(parts)}" + missing(record.unknown),) if parts else ()
 
 
 def _products(record: Counted) -> dict[str, Row]:
@@ -143,7 +143,3 @@ def _form(row: Row) -> str:
 def _bits(layer: ComparedLayer) -> str:
     before, after = layer.base["weight_bits"], layer.model["weight_bits"]
     return str(before) if before == after else f"{before} -> {after}"
-
-
-def _times(value: float | None) -> str:
-    return f"{value:.4g}"

@@ -15,10 +15,10 @@ from qreg.specs import MetricSpec
 from qreg_channels.propagate import Analysis, Watch, analyse
 from qreg_channels.prove import prove
 from qreg_cost.layers import ActivationBits, layer_costs
-from qreg_cost.params import Count
+from qreg_cost.params import Count, Counting
 from qreg_cost.records import Counted, LayerCost, OpNodes
 from qreg_cost.stored import sized
-from qreg_cost.tables import complaint, tables, verdict
+from qreg_cost.tables import complaint, dead, tables, verdict
 from qreg_onnx.graph import trace as graph_trace
 
 Metrics = Mapping[str, Entry[MetricSpec]]  # by their keys in rows and totals
@@ -36,7 +36,7 @@ def run(context: Context, params: Count) -> Outcome:
     metrics = by_key(chosen(params, context.catalogue))
     watch = partial(context.progress, what="channel states")
     record, followed = counted(
-        context.loaded, params, metrics, context.catalogue, context.name, watch
+        context.loaded, params, metrics, context.catalogue, context.name, watch, params.prove
     )
     proof = None
     if params.prove and followed:
@@ -54,18 +54,19 @@ def run(context: Context, params: Count) -> Outcome:
 
 def counted(
     loaded: Model,
-    params: Count,
+    params: Counting,
     metrics: Metrics,
     catalogue: Catalogue,
     name: str,
     watch: Watch = lambda done, total: None,
+    follow: bool = False,
 ) -> tuple[Counted, Followed | None]:
-    """What runs, counted; its channels are followed only as far as the metrics look at them."""
+    """What runs, counted; channels are followed where metrics look at them, or to ``follow`` them."""
     trace = (None if params.graph else loaded.trace()) or graph_trace(loaded.graph())
     reads = {m.spec.reads for m in metrics.values()}
     calls, sizeless = sized(trace.calls)
-    sound = evolve(trace, calls=calls)
-    analysis, followed = None, "states" in reads or params.prove
+    sound = evolve(trace, calls=calls, lacking=(*trace.lacking, *sizeless))
+    analysis, followed = None, follow or "states" in reads
     if followed:
         analysis = analyse(sound, catalogue, watch, convention=params.convention)
     elif "weights" in reads:
@@ -86,12 +87,20 @@ def counted(
     return record, (sound, analysis) if followed and analysis else None
 
 
-def chosen(params: Count, catalogue: Catalogue) -> tuple[Entry[MetricSpec], ...]:
+def chosen(params: Counting, catalogue: Catalogue) -> tuple[Entry[MetricSpec], ...]:
     """The metrics asked for: by name, those of another tool, or all the usual ones."""
     if params.as_:
         peer = catalogue.find(MetricSpec, f"as_{params.as_}")
         return (catalogue.find(MetricSpec, "cost/macs"), peer, *params.metrics)
     return params.metrics or tuple(m for m in catalogue.of(MetricSpec) if m.spec.usual)
+
+
+def convention(params: Counting) -> tuple[str, ...]:
+    """What has to be said beside numbers that do not follow from the network alone."""
+    if params.convention == "exact":
+        return ()
+    text = "channels are null by their weights alone, whatever biases and norms add"
+    return (f"convention {params.convention}: {text}; only to compare with papers",)
 
 
 def by_key(metrics: Iterable[Entry[MetricSpec]]) -> Metrics:

@@ -16,9 +16,10 @@ def _positive(record: object, attribute: "Attribute[Any]", value: Mapping[str, i
 
 
 @frozen(kw_only=True)
-class Count:
+class Counting:  # what both steps take
     metrics: tuple[Entry[MetricSpec], ...] = field(
-        default=(), metadata={"doc": "which metrics to compute; all the usual ones if empty"}
+        default=(),
+        metadata={"doc": "which metrics (`qreg list metrics`); all the usual ones if empty"},
     )
     as_: Literal["", "fvcore", "ptflops", "thop", "torch"] = field(
         default="", metadata={"doc": "count as this tool does, to explain a published number"}
@@ -37,12 +38,6 @@ class Count:
         default="exact",
         metadata={"doc": "'ignore-bias' calls a channel null when its weights are, as papers do"},
     )
-    prove: bool = field(
-        default=False,
-        metadata={
-            "doc": "run the model on random inputs and check every claim; fail on a wrong one"
-        },
-    )
     graph: bool = field(
         default=False,
         metadata={"doc": "count the ONNX graph also where the model can be watched as it runs"},
@@ -53,7 +48,17 @@ class Count:
 
 
 @frozen(kw_only=True)
-class Compare(Count):
+class Count(Counting):
+    prove: bool = field(
+        default=False,
+        metadata={
+            "doc": "run the model on random inputs and check every claim; fail on a wrong one"
+        },
+    )
+
+
+@frozen(kw_only=True)
+class Compare(Counting):
     base: Source = field(
         metadata={"doc": "the network to compare with: a file or an import path",
                   "positional": True}

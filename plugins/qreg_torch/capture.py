@@ -124,7 +124,9 @@ class Records:
         unseen = [e for e in (*self.observed.kept, *record.read) if not e.stored]
         read = (*self.observed.outputs, *unseen)
         outputs = tuple(dict.fromkeys(e.name for e in read))
-        return Trace(tuple(calls), outputs, source=self.observed.source)
+        return Trace(
+            tuple(calls), outputs, source=self.observed.source, varying=frozenset(self._varying)
+        )
 
     def tensor(self, edge: Edge) -> Tensor:
         found = self._tensors.get(id(edge))
@@ -136,11 +138,17 @@ class Records:
 
     def _is_constant(self, edge: Edge) -> bool:
         """Whether it is the same at every run: the module may write to what it holds."""
-        if edge.source is None:
+        if edge.source is None or edge.name in self._varying:
             return False
         if isinstance(edge.source, Part):
             return all(self._is_constant(e) for e in _edges(edge.source.computation.values))
         return edge.label not in self._overwritten
+
+    @cached_property
+    def _varying(self) -> set[str]:
+        """Tensors that another input may make otherwise."""
+        calls = self.observed.record.calls[self.observed.settled :]
+        return {e.name for c in calls for e in c.outputs if e is not None}
 
     @cached_property
     def _overwritten(self) -> set[str]:

@@ -1,6 +1,7 @@
 """The value of one op of PyTorch's dispatcher, computed by PyTorch on numpy arrays."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ def evaluate(call: OpCall, inputs: tuple[Array | None, ...]) -> tuple[Array, ...
     values = _arguments(call, func, inputs)
     op = described(func)
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), _generator_kept(op.repeats(values)):
             for position in op.written(values):
                 if isinstance(values[position], torch.Tensor):
                     values[position] = values[position].clone()
@@ -49,6 +50,17 @@ def overload(target: str) -> OpOverload:
     if not isinstance(found, OpOverload):
         raise QregError(f"PyTorch {torch.__version__} has no op {target}")
     return found
+
+
+@contextmanager
+def _generator_kept(idle: bool) -> Iterator[None]:
+    """Numbers that an op draws are not missing elsewhere; saving the generator takes a while."""
+    state = None if idle else torch.get_rng_state()
+    try:
+        yield
+    finally:
+        if state is not None:
+            torch.set_rng_state(state)
 
 
 def _arguments(call: OpCall, func: OpOverload, inputs: Sequence[Array | None]) -> list[Any]:

@@ -2,12 +2,13 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import nn
 from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_map
@@ -17,7 +18,7 @@ from qreg_torch.arrays import is_own_class
 from qreg_torch.constants import Edge
 from qreg_torch.held import Held, held_by
 from qreg_torch.places import Places, watched
-from qreg_torch.recorder import Record, Recorder, WantsIntegers
+from qreg_torch.recorder import Record, Recorder, Seen, WantsIntegers
 from qreg_torch.returned import rebound, returned
 from qreg_torch.sources import Arguments, in_eval_mode, named_tensors
 from qreg_torch.twins import Twins
@@ -32,13 +33,17 @@ Run = Callable[[nn.Module, Places, tuple[Any, ...], Mapping[str, Any]], Any]
 
 @frozen(eq=False)
 class Observed:
-    """What ran. ``kept`` are tensors that the module keeps for its next run."""
+    """What ran. ``kept`` are tensors that the module keeps for its next run.
+
+    ``settled`` calls are the same for every input: none of the code before them has seen a number.
+    """
 
     record: Record
     held: Held
     outputs: tuple[Edge, ...]
     kept: tuple[Edge, ...]
     source: str
+    settled: int
 
 
 def as_called(
@@ -49,8 +54,9 @@ def as_called(
 
 def observed(module: nn.Module, arguments: Arguments, run: Run = as_called) -> Observed:
     """On meta; where the code needs numbers for real, on a copy of the module."""
+    blind: list[Seen] = []
     try:
-        return _whole_or_in_parts(module, module, arguments, run, ON_META)
+        return _whole_or_in_parts(module, module, arguments, run, ON_META, blind)
     except (WantsIntegers, QregError):
         raise
     except Exception as exc:  # noqa: BLE001  the user's forward, or an op without a kernel on meta
@@ -58,7 +64,8 @@ def observed(module: nn.Module, arguments: Arguments, run: Run = as_called) -> O
     brief = _in_short(reason)
     replica = _replica(module, brief)
     try:
-        return _whole_or_in_parts(module, replica, arguments, run, FOR_REAL + brief)
+        found = _whole_or_in_parts(module, replica, arguments, run, FOR_REAL + brief, [])
+        return evolve(found, settled=_alike(blind, found.record.calls))
     except (WantsIntegers, QregError):
         raise
     except Exception as exc:
@@ -94,18 +101,36 @@ def _replica(module: nn.Module, reason: str) -> nn.Module:
         ) from exc
 
 
+def _alike(blind: Sequence[Seen], calls: Sequence[Seen]) -> int:
+    """How many calls are the same in a run that saw no numbers, up to where it failed."""
+
+    def facts(call: Seen) -> tuple[str, str, Any]:
+        return call.op.target, call.module, call.attributes
+
+    same = (facts(a) == facts(b) for a, b in zip(blind, calls, strict=False))
+    return sum(1 for _ in takewhile(bool, same))
+
+
 def _whole_or_in_parts(
-    live: nn.Module, part: nn.Module, arguments: Arguments, run: Run, source: str
+    live: nn.Module,
+    part: nn.Module,
+    arguments: Arguments,
+    run: Run,
+    source: str,
+    seen: list[Seen],
 ) -> Observed:
-    """In inference mode, where composite ops stay whole; else with gradients off."""
+    """In inference mode, where composite ops stay whole; else with gradients off.
+
+    ``seen`` receives the calls, also those of a run that fails.
+    """
     try:
-        return _once(live, part, arguments, run, source, torch.inference_mode)
+        return _once(live, part, arguments, run, source, torch.inference_mode, seen)
     except WantsIntegers:
         raise
     except Exception as exc:
         if not any(word in str(exc).lower() for word in ("inference", "grad")):
             raise
-    return _once(live, part, arguments, run, source, torch.no_grad)
+    return _once(live, part, arguments, run, source, torch.no_grad, seen)
 
 
 def _once(
@@ -115,16 +140,20 @@ def _once(
     run: Run,
     source: str,
     mode: Callable[[], Any],
+    seen: list[Seen],
 ) -> Observed:
     """``part`` is ``live`` itself, or a copy of it that runs for real."""
     held = held_by(part, live)
     twins = Twins(held, on_meta=part is live)
     places = Places()
     recorder = Recorder(twins, places.here)
-    record = recorder.record
+    seen.clear()
+    record = recorder.record = evolve(recorder.record, calls=seen)
     with ExitStack() as stack:
         stack.callback(twins.close)
         stack.enter_context(unchanged(part))
+        if part is not live:
+            stack.enter_context(unchanged(live))  # a hook may know the module it was made for
         stack.enter_context(in_eval_mode(part))
         args, kwargs = _stand_ins(part, arguments, twins)
         stack.enter_context(_plainly(part, held))
@@ -135,7 +164,7 @@ def _once(
             result = run(part, places, args, kwargs)
         outputs = returned(result, twins, record)
         kept = rebound(part, record)
-    return Observed(record, held, outputs, kept, source)
+    return Observed(record, held, outputs, kept, source, len(record.calls))
 
 
 def _stand_ins(

@@ -37,6 +37,7 @@ def unchanged(module: nn.Module) -> Iterator[None]:
     """
     kept = _kept(module)
     flags = [(p, p.requires_grad, p.grad) for p in module.parameters()]
+    versions = _versions(module)
     generators = _generators()
     try:
         yield
@@ -48,7 +49,15 @@ def unchanged(module: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(flag)
             if parameter.grad is not gradient:
                 parameter.grad = gradient
+        # An op that writes counts up, though it wrote to a twin; a backward pass under way would
+        # refuse the tensor.
+        torch._C._autograd._unsafe_set_version_counter(tuple(versions), tuple(versions.values()))
         _go_on(*generators)
+
+
+def _versions(module: nn.Module) -> dict[torch.Tensor, int]:
+    tensors = (*module.parameters(), *module.buffers())
+    return {t: t._version for t in tensors if not t.is_inference()}
 
 
 def _kept(module: nn.Module) -> list[Kept]:

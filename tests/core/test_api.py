@@ -38,3 +38,23 @@ def test_a_name_nobody_declares_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match=r"qreg has no 'cuont'; did you mean 'count'\?"):
         _ = qreg.cuont
     assert not hasattr(qreg, "__wrapped__")
+
+
+@pytest.mark.parametrize("shape", ["1,3,32,32", {"image": "1,3,32,32"}, (1, 3, 32.5, 32), 3])
+def test_sizes_that_are_no_numbers_are_told_apart_from_faults(resnet8: Path, shape: object) -> None:
+    with pytest.raises(QregError, match=r"shape.*: give the sizes as numbers, as \(1, 3, 32, 32\)"):
+        qreg.count(resnet8, shape=shape)
+
+
+def test_sizes_without_their_name_are_refused_with_the_name(resnet8: Path) -> None:
+    with pytest.raises(TypeError, match=r"takes model; 2 were given \(all else goes by name"):
+        qreg.count(resnet8, (1, 3, 32, 32))
+
+
+def test_what_is_no_model_is_told_with_what_is_one() -> None:
+    with pytest.raises(
+        QregError, match=r"no frontend reads a builtins.int; .* for .*onnx_ir.Model"
+    ):
+        qreg.count(3)
+    with pytest.raises(QregError, match=r"'weights.pth'.*name the callable that builds it"):
+        qreg.count("weights.pth")

@@ -59,6 +59,8 @@ def test_show_prints_spec_documentation_source_and_line(capsys: pytest.CaptureFi
 def test_showing_what_is_not_there_gets_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "report/markdwn"]) == 1
     assert "no entry 'report/markdwn'; did you mean 'report/markdown'?" in capsys.readouterr().err
+    assert main(["show", "xyzzy"]) == 1
+    assert capsys.readouterr().err == "qreg: no entry 'xyzzy'; qreg list shows them all\n"
 
 
 def test_every_declared_import_path_resolves(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,6 +84,37 @@ def test_a_full_disk_on_the_output_is_one_line() -> None:
 
     assert done.returncode == 1
     assert done.stderr == "qreg: output: No space left on device\n"
+
+
+def test_a_full_disk_does_not_stop_a_run_and_is_told(tmp_path: Path, resnet8: Path) -> None:
+    pipeline = tmp_path / "p.toml"
+    pipeline.write_text(f'[model]\nsource = "{resnet8}"\n[[step]]\nuse = "count"\n')
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "qreg", "run", str(pipeline), "--out", str(tmp_path / "out")],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == ["qreg: output: No space left on device"]
+    assert (tmp_path / "out" / "report.md").is_file()
+
+
+def test_the_help_says_which_choices_an_option_has(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["count", "--help"])
+
+    text = capsys.readouterr().out
+    assert "--as fvcore|ptflops|thop|torch" in text
+    assert "--activation-bits N" in text
+    assert "model.tflite" in text
+
+
+def test_entries_without_targets_are_listed_with_what_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["list", "metrics"]) == 0
+    assert "multiply-accumulates of contractions" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("columns", [80, 140])

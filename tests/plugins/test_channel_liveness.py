@@ -225,7 +225,9 @@ def test_ignoring_biases_holds_for_quantised_layers_too() -> None:
 
 
 def test_a_convention_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(QregError, match="no convention 'ignore-biases'; did you mean 'ignore-bias'"):
+    with pytest.raises(
+        QregError, match="no convention 'ignore-biases'; did you mean 'ignore-bias'"
+    ):
         analyse(Trace((), ()), api.catalogue(), convention="ignore-biases")
 
 

@@ -122,7 +122,7 @@ def wanted_of(call: OpCall, states: States, evaluate: Evaluator) -> Array:
         known = entry.spec.propagate.load()(call, states, evaluate)[0].known
     wanted = RNG.random(call.output.shape) < 0.15
     axis = min(1, wanted.ndim - 1)
-    first, second = (np.take(np.arange(wanted.shape[axis]), [0, -1]) if wanted.ndim else (0, 0))
+    first, second = np.take(np.arange(wanted.shape[axis]), [0, -1]) if wanted.ndim else (0, 0)
     where = (slice(None),) * axis
     wanted[(*where, first)] = True
     wanted[(*where, second)] = False

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,8 @@ from qreg.records import Table
 from qreg_report.csv import render as as_csv
 from qreg_report.markdown import render as as_markdown
 from qreg_report.terminal import render as as_text
+
+Renderer = Callable[..., str]
 
 TABLE = Table(
     "cost of `net`",
@@ -56,3 +59,44 @@ def test_csv_has_plain_numbers_and_leaves_unknown_empty() -> None:
     assert rows[0][0] == "layer"
     assert rows[1][2] == "2359296"
     assert rows[2][3] == ""
+
+
+def test_a_last_column_of_text_continues_on_the_next_line_and_loses_no_word() -> None:
+    why = "Add 'layer1.0.add' joins it with a live channel that somebody else reads"
+    table = Table("kept", ("layer", "channels", "why"), (("conv1", 5, why), ("conv2", 6, "no")))
+
+    lines = as_text([table], [], 50).splitlines()
+
+    assert max(map(len, lines)) <= 50
+    starts = [line[len("layer  channels  ") :].strip() for line in lines[3:]]
+    assert " ".join(starts).split() == [*why.split(), "no"]
+
+
+def test_texts_in_the_middle_are_shortened_before_the_table_breaks_in_two() -> None:
+    op = "QLinearGlobalAveragePool"
+    table = Table("", ("layer", "op", "MACs"), ((f"model.{op}", op, 123_456_789),))
+
+    lines = as_text([table], [], 48).splitlines()
+
+    assert len(lines) == 3  # header, rule, row
+    assert lines[2].endswith("123,456,789")
+    assert len(lines[2]) <= 48
+
+
+def test_numbers_are_aligned_where_some_rows_have_none() -> None:
+    table = Table("", ("layer", "density"), (("a", 0.5), ("relu", ""), ("b", 0.125)))
+
+    lines = as_text([table], [], 80).splitlines()
+
+    assert [line[-7:] for line in (lines[2], lines[4])] == ["    0.5", "  0.125"]
+
+
+@pytest.mark.parametrize("render", [as_text, as_markdown])
+def test_idle_rows_are_counted_and_not_shown(render: Renderer) -> None:
+    table = Table("", ("layer", "MACs"), (("conv", 12), ("view", 0), ("flip", 0)), idle=(1, 2))
+
+    text = render([table], [], 80)
+
+    assert "view" not in text
+    assert "left out: 2 rows with nothing but zeros" in text
+    assert "view,0" in as_csv([table], [], 80)

@@ -292,3 +292,50 @@ def test_a_higher_order_op_is_refused_by_name() -> None:
 
     with pytest.raises(QregError, match=re.escape("cond takes functions: what they run cannot")):
         capture(Chooses(), shapes={"x": [3]})
+
+
+def test_a_mark_for_the_profiler_is_no_op() -> None:
+    class Marked(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            with torch.profiler.record_function("head"):
+                return self.head(x)
+
+    trace = capture(Marked(), torch.ones(4, 3)).trace()
+
+    assert [c.op for c in trace.calls] == ["linear"]
+    assert trace.source == "the dispatcher on meta tensors"
+
+
+class DrawnFromData(nn.Module):  # type: ignore[misc,name-defined]
+    """Between two layers it multiplies by a number that it reads from its input."""
+
+    def __init__(self, read: Any) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+        self.read = read
+        with torch.no_grad():
+            for tensor in (self.first.weight, self.first.bias):
+                tensor[1:] = 0
+
+    def forward(self, x: Any) -> Any:
+        number = float(self.read(torch.relu(self.first(x))))
+        return self.last(torch.zeros(1, 4, 1, 1) + number + 0 * x[:, :1])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda x: x.max().item(), lambda x: x.numpy().max(), lambda x: x.tolist()[0][0][0][0]],
+    ids=["item", "numpy", "tolist"],
+)
+def test_nothing_is_known_of_what_is_computed_with_numbers_of_the_input(read: Any) -> None:
+    """What ran before the first of them is known all the same."""
+    found = qreg.count(DrawnFromData(read), shape=(1, 3, 5, 5), prove=True)
+
+    first, last = (x for x in found.layers if x["op"] == "conv2d")
+
+    assert (first["name"], first["null_out"], first["macs_needed"]) == ("first", [1, 2, 3], 75)
+    assert (last["name"], last["null_in"], last["macs_needed"]) == ("last", [], last["macs"])

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the torch extra")
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
+import qreg
 from qreg.errors import QregError
 from qreg_torch.capture import capture
 
@@ -75,6 +76,7 @@ def snapshot(module: Any) -> dict[str, Any]:
         "state": {k: v.detach().numpy().copy().tolist() for k, v in module.state_dict().items()},
         "identities": [id(p) for p in (*module.parameters(), *module.buffers())],
         "marks": [list(vars(p)) for p in (*module.parameters(), *module.buffers())],
+        "versions": [p._version for p in (*module.parameters(), *module.buffers())],
         "grads": [(p.requires_grad, id(p.grad)) for p in module.parameters()],
         "training": {n: p.training for n, p in parts.items()},
         "hooks": {n: [len(getattr(p, k)) for k in vars(p) if k.endswith("_hooks")]
@@ -116,3 +118,51 @@ def test_a_module_is_the_same_after_a_trace(needs: bool, fails: bool) -> None:
         assert after[what] == state, what
     assert torch.equal(x, numbers)
     assert not vars(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.parametrize("fails", [False, True], ids=["ends well", "raises"])
+def test_a_hook_that_knows_its_module_leaves_nothing_there(fails: bool) -> None:
+    """It was made for the module itself, also where a copy runs."""
+    module = Unruly(needs=True, fails=fails)
+    module.drop.register_forward_hook(lambda part, args, made: module.history.append(made))
+
+    try:
+        capture(module, torch.randn(2, 3, 4))
+    except QregError:
+        assert fails
+
+    assert module.history == [1]
+
+
+def test_a_backward_pass_under_way_goes_on_after_a_trace() -> None:
+    class Counts(nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.ones(3))
+
+        def forward(self, x: Any) -> Any:
+            self.seen += 1
+            return x * self.seen
+
+    module, x = Counts(), torch.ones(3, requires_grad=True)
+    result = module(x).sum()
+
+    capture(module, torch.ones(3))
+    result.backward()
+
+    assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_the_proof_of_a_module_that_draws_numbers_takes_none_away() -> None:
+    class Drops(nn.Module):  # type: ignore[misc,name-defined]
+        def forward(self, x: Any) -> Any:
+            return nn.functional.dropout(x, 0.5, training=True)
+
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+
+    qreg.count(Drops(), shape=(4, 3), prove=True)
+
+    assert torch.equal(torch.rand(3), expected)
