@@ -48,6 +48,9 @@ class Tensor:
     shape: tuple[int, ...]
     value: Constant | None = field(default=None, eq=False, repr=False)
     bits: int | None = field(default=None, eq=False)
+    learned: bool = field(
+        default=True, eq=False
+    )  # False: a constant that is no parameter, a buffer
 
     @property
     def elements(self) -> int:

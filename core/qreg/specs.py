@@ -75,7 +75,7 @@ class LayerEstimatorSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class FusionPatternSpec(Spec):
-    """Ops that run as one, each consuming the one before, which nobody else reads."""
+    """Ops that run as one. Each consumes the one before, which nobody else reads."""
 
     registry = "fusion_patterns"
     chain: tuple[tuple[str, ...], ...] = field(validator=min_len(2))  # alternatives by position
@@ -89,7 +89,7 @@ class FusionPatternSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class ShortcutHandlerSpec(Spec):
-    """How channel states (zero, constant, live) cross an op, forwards and backwards.
+    """How channel states (zero, constant, live) cross an op both ways.
 
     Without ``needed`` every element of every input is needed where any of an output is.
     ``offsets`` are the inputs that only shift the result: a bias, a normalisation's mean.
@@ -148,7 +148,7 @@ class HardwareProfileSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class MetricSpec(Spec):
-    """One number of a layer; of a model their sum, or what ``total`` says.
+    """One number of a layer, and of a model: their sum, or what ``total`` says.
 
     ``reads`` is the most it looks at: ``shapes``, the ``weights`` too, or channel ``states`` too,
     so that a count of MACs alone need not follow channels. One that is not ``usual`` is computed
@@ -169,7 +169,7 @@ class MetricSpec(Spec):
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
 class OpSpec(Spec):
-    """What ONNX itself does not define for an op; what is missing here is unknown."""
+    """What ONNX itself does not define for an op. What is missing here is unknown."""
 
     registry = "ops"
     shape: Ref | None = field(
@@ -248,7 +248,7 @@ def registry_of(kind: type[Spec]) -> RegistrySpec:
     summary = (kind.__doc__ or "").split(". ")[0].rstrip(".").replace("``", "")
     return RegistrySpec(
         name=kind.registry,
-        summary=summary.splitlines()[0][:72],
+        summary=summary.splitlines()[0].rstrip("."),
         contract="; ".join(contracts) or "data",
     )
 

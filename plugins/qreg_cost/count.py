@@ -17,7 +17,7 @@ from qreg_channels.prove import prove
 from qreg_cost.layers import ActivationBits, layer_costs
 from qreg_cost.params import Count, Counting
 from qreg_cost.records import Counted, LayerCost, OpNodes
-from qreg_cost.stored import sized
+from qreg_cost.stored import sized, without_number
 from qreg_cost.tables import complaint, dead, tables, verdict
 from qreg_onnx.graph import trace as graph_trace
 
@@ -46,8 +46,13 @@ def run(context: Context, params: Count) -> Outcome:
     failed = complaint(record.unknown) if params.strict else ""
     return Outcome(
         record=evolve(record, proof=proof),
-        tables=tables(record, metrics),
-        lines=(*verdict(record), *((proof.verdict,) if proof else ())),
+        tables=tables(record, metrics, asked=bool(params.metrics or params.as_)),
+        lines=(
+            *verdict(record),
+            *(convention(params) or dead(record)),
+            *(_not_sound(followed[0]) if followed else ()),
+            *((proof.verdict,) if proof else ()),
+        ),
         failed=failed or (proof.failure if proof else ""),
     )
 
@@ -101,6 +106,13 @@ def convention(params: Counting) -> tuple[str, ...]:
         return ()
     text = "channels are null by their weights alone, whatever biases and norms add"
     return (f"convention {params.convention}: {text}; only to compare with papers",)
+
+
+def _not_sound(trace: Trace) -> tuple[str, ...]:
+    """A warning where weights are no numbers: nothing times them is known, not even by zero."""
+    wrong = without_number(trace.calls)
+    listing = ", ".join(f"{name} ({count:,})" for name, count in wrong.items())
+    return (f"NaN in {listing}: what is said of dead channels does not hold",) if wrong else ()
 
 
 def by_key(metrics: Iterable[Entry[MetricSpec]]) -> Metrics:

@@ -85,7 +85,7 @@ def _layer(
     return LayerCost(
         call=call,
         cost=cost,
-        params=sum(t.elements for t in learned_tensors(call)),
+        params=sum(t.elements for t in learned_tensors(call) if t.name not in producers),
         bytes=_moved_bytes(call, cost),
         products=tuple(product(call, c, analysis, factor_bits(c)) for c in cost.contractions),
         activation_bits=bits(call.name, own),

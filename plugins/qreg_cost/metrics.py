@@ -84,9 +84,13 @@ def params(layer: LayerCost) -> int:
 
 
 def distinct_params(layers: Sequence[LayerCost]) -> int:
-    """Elements of all parameters; a tensor that several layers share counts once."""
+    """Elements of all parameters; a tensor that several layers share counts once.
+
+    What a layer computes from parameters alone is none itself.
+    """
     found: dict[str, Tensor] = {t.name: t for x in layers for t in learned_tensors(x.call)}
-    return sum(t.elements for t in found.values())
+    made = {t.name for x in layers for t in x.call.outputs}
+    return sum(t.elements for name, t in found.items() if name not in made)
 
 
 def moved_bytes(layer: LayerCost) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from qreg.errors import QregError
 from qreg.records import OpCall, Tensor, item_bits
 
@@ -26,6 +28,20 @@ ARGUMENTS = {
     "aten.cudnn_batch_norm.default": (3, 4),
     "aten.instance_norm.default": (3, 4),
 }
+# Where a recurrence starts: zeros unless somebody gives a state. Source: ONNX LSTM-14, GRU-14,
+# RNN-14; ATen native_functions.yaml.
+INITIAL = {
+    "onnx.LSTM": (5, 6),
+    "onnx.GRU": (5,),
+    "onnx.RNN": (5,),
+    "aten.lstm.input": (1, 2),
+    "aten.lstm.data": (2, 3),
+    "aten.lstm_cell.default": (1, 2),
+    **{f"aten.{kind}.input": (1,) for kind in ("gru", "rnn_relu", "rnn_tanh")},
+    **{f"aten.{kind}.data": (2,) for kind in ("gru", "rnn_relu", "rnn_tanh")},
+    **{f"aten.{kind}_cell.default": (1,) for kind in ("gru", "rnn_relu", "rnn_tanh")},
+}
+FLOATS = ("float16", "float32", "float64", "bfloat16")
 QUANTISED = ("int2", "uint2", "int4", "uint4", "int8", "uint8", "int16", "uint16")
 
 
@@ -37,14 +53,16 @@ def stored_tensors(call: OpCall) -> tuple[Tensor, ...]:
 
 def learned_tensors(call: OpCall) -> tuple[Tensor, ...]:
     """The distinct constants that count as parameters: all that are stored but for arguments,
-    scales and zero-points, so that a network has as many parameters quantised as before.
+    states of zeros, scales and zero-points, so that a network has as many parameters quantised as
+    before.
 
     In a quantised op every stored real number is a scale, and the integers after it are its
     zero-point. Source: ONNX QLinearConv-10; ONNX Runtime contrib operators, com.microsoft.
     """
-    arguments = ARGUMENTS.get(call.target, ())
+    starts = [i for i in INITIAL.get(call.target, ()) if _is_zero(call.optional(i))]
+    arguments = (*ARGUMENTS.get(call.target, ()), *starts)
     operands = [t for i, t in enumerate(call.inputs) if t is not None and i not in arguments]
-    found = {t.name: t for t in stored_tensors(call) if t in operands}
+    found = {t.name: t for t in stored_tensors(call) if t in operands and t.learned}
     if not _is_quantised(call):
         return tuple(found.values())
     for index, tensor in enumerate(call.inputs):
@@ -76,6 +94,16 @@ def stored_bytes(call: OpCall) -> int:
     return sum(t.bytes for t in stored_tensors(call))
 
 
+def without_number(calls: Iterable[OpCall]) -> dict[str, int]:
+    """How many NaN each stored tensor has, by name; only those that have any.
+
+    Infinities are no fault: masks are made of them.
+    """
+    stored = {t.name: t for call in calls for t in stored_tensors(call) if t.dtype in FLOATS}
+    found = {name: int(np.isnan(tensor.numpy()).sum()) for name, tensor in stored.items()}
+    return {name: count for name, count in found.items() if count}
+
+
 def _has_size(tensor: Tensor) -> bool:
     try:
         return item_bits(tensor.dtype) > 0
@@ -87,6 +115,16 @@ def _is_quantised(call: OpCall) -> bool:
     if call.target == "onnx.DequantizeLinear":  # of an int32 bias, for example
         return True
     return any(t is not None and t.dtype in QUANTISED for t in (*call.inputs, *call.outputs))
+
+
+def _is_zero(tensor: Tensor | None) -> bool:
+    """Whether it is known to hold zeros only: a state that was learned may have no numbers yet."""
+    if tensor is None or tensor.value is None:
+        return False
+    try:
+        return not tensor.numpy().any()
+    except QregError:
+        return False
 
 
 def _is_real(tensor: Tensor) -> bool:

@@ -24,6 +24,15 @@ from qreg_onnx.graph import (
 Type = tuple[ir.DataType, tuple[int, ...]]
 Evaluate = Callable[[OpCall, Sequence[Array | None]], Sequence[Array]]
 MAX_SHAPE_ELEMENTS = 1 << 10  # constants that can say what shape a result has
+WINDOWED = (
+    "Conv",
+    "ConvTranspose",
+    "ConvInteger",
+    "QLinearConv",
+    "AveragePool",
+    "MaxPool",
+    "LpPool",
+)
 FOLDED_ELEMENTS = 1 << 24  # larger results are computed at run time
 RANDOM = (  # not the schemas' own flag: onnx 1.23 sets it for AffineGrid too
     "Bernoulli", "Dropout", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform",
@@ -37,7 +46,10 @@ def fix_inputs(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> None:
     Sizes without a name are those of the only input.
     """
     inputs = [v for v in model.graph.inputs if v.name not in model.graph.initializers]
-    if "" in shapes and len(inputs) == 1:
+    if "" in shapes:
+        if len(inputs) != 1:
+            known = ", ".join(repr(v.name) for v in inputs)
+            raise QregError(f"sizes without a name are for a model with one input; it has {known}")
         shapes = {str(inputs[0].name): shapes[""]}
     for name in shapes:
         if name not in {v.name for v in inputs}:
@@ -70,6 +82,7 @@ def _infer(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> bool:
     if not all(v is None or has_static_type(v) for v in node.inputs):
         return False
     types = _output_types(node, model, catalogue)
+    _refuse_no_window(node, types)
     for value, found in zip(outputs(node), types, strict=False):
         if value.name and found is not None:
             value.type, value.shape = ir.TensorType(found[0]), ir.Shape(found[1])
@@ -103,6 +116,17 @@ def _lacking(value: ir.Value) -> str:
 def _cure(value: ir.Value, example: str) -> str:
     packed = example.replace(" ", "")
     return f"[model] shape = {{ {value.name!r} = [{example}] }} or --shape {value.name}={packed}"
+
+
+def _refuse_no_window(node: ir.Node, types: Sequence[Type | None]) -> None:
+    """Raises QregError where a window is larger than what it slides over."""
+    made = types[0][1] if types and types[0] is not None else ()
+    given = node.inputs[0].shape if node.inputs and node.inputs[0] is not None else None
+    if node.op_type in WINDOWED and any(size <= 0 for size in made) and given and 0 not in given:
+        raise QregError(
+            f"node {node.name!r} ({target_of(node)}) would give {list(made)}: its window is larger "
+            f"than its input, {list(given)}; give the model's input a larger size"
+        )
 
 
 def _output_types(node: ir.Node, model: ir.Model, catalogue: Catalogue) -> list[Type | None]:

@@ -107,6 +107,11 @@ def _compared(
             f"prune: output {name!r} was {a.dtype} {list(a.shape)} and is {b.dtype} "
             f"{list(b.shape)}; {CURE}"
         )
+    if a.dtype.kind == "f" and np.isnan(a).any():
+        raise QregError(
+            f"prune: output {name!r} of the model itself is NaN on random inputs, so that nothing "
+            "can be compared; look for NaN among its weights"
+        )
     same = bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
     if same and a.dtype.kind not in "fiu":
         return found

@@ -11,6 +11,7 @@ from qreg.errors import QregError
 from qreg.records import Tensor, Trace
 from qreg.run import Context, Outcome
 from qreg_channels.propagate import Analysis, Watch, analyse
+from qreg_cost.stored import without_number
 from qreg_onnx.evaluate import Evaluator
 from qreg_onnx.graph import LAYER, outputs, reads, trace
 from qreg_onnx.prepare import prepare
@@ -79,6 +80,9 @@ def pruned(
     Known tensors are stored first, then channels leave, until nothing does. Shuffles are written as
     gathers in between; if nothing leaves thanks to that, the model is given as it was ``before``.
     """
+    wrong = ", ".join(f"{n!r} ({c:,})" for n, c in without_number(trace(model).calls).items())
+    if wrong:
+        raise QregError(f"prune: NaN in {wrong}: nothing can be said of dead channels; train again")
     fold, evaluate = params.constants == "fold", Evaluator(catalogue)
     work, before = model.clone(), None
     folded: dict[str, str] = {}

@@ -156,7 +156,7 @@ def tables(record: Pruning) -> tuple[Table, ...]:
     )  # fmt: skip
     footer = ("total", "", "", "", record.macs, record.macs_left, record.params,
               record.params_left, "")  # fmt: skip
-    found = [Table(record.model, columns, rows, footer, optional=1)]
+    found = [Table(record.model, columns, rows, footer, optional=3)]
     if record.stays:
         kept = tuple((s.layer, s.state, len(s.channels), s.why) for s in record.stays)
         found.append(Table("dead, but kept", ("layer", "is", "channels", "why"), kept))

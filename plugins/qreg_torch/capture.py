@@ -133,7 +133,9 @@ class Records:
         if found is None:
             value = Lazy(edge, self._values) if self._is_constant(edge) else None
             bits = self.bits(edge) if value is not None else None
-            found = self._tensors[id(edge)] = Tensor(edge.name, edge.dtype, edge.shape, value, bits)
+            learned = edge.label not in self.observed.held.unlearned
+            found = Tensor(edge.name, edge.dtype, edge.shape, value, bits, learned)
+            self._tensors[id(edge)] = found
         return found
 
     def _is_constant(self, edge: Edge) -> bool:

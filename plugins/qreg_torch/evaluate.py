@@ -13,6 +13,8 @@ from qreg_torch.arrays import to_array, to_tensor
 from qreg_torch.constants import leaves
 from qreg_torch.schema import OTHER, TENSOR, Argument, described
 
+# Arrays that repeat one number by stride 0, as channel states do, cannot always be viewed.
+VIEWS = ("aten.view.default", "aten._unsafe_view.default", "aten.view_copy.default")
 NOTHING = torch.zeros(0, dtype=torch.uint8)  # in place of an output that is not computed
 # Ops whose integers say where to look: they stay integers when masks come as real numbers.
 LOOKUPS = {"indices", "index", "offsets"}
@@ -29,6 +31,8 @@ def evaluate(call: OpCall, inputs: tuple[Array | None, ...]) -> tuple[Array, ...
     op = described(func)
     try:
         with torch.inference_mode(), _generator_kept(op.repeats(values)):
+            if call.target in VIEWS and isinstance(values[0], torch.Tensor):
+                values[0] = values[0].contiguous()
             for position in op.written(values):
                 if isinstance(values[position], torch.Tensor):
                     values[position] = values[position].clone()

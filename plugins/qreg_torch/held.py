@@ -35,6 +35,7 @@ class Held:
     parametrized: dict[int, Stored] = field(factory=dict)  # by the list of parametrisations
     labels: dict[str, str] = field(factory=dict)  # by every name: the first
     alike: dict[tuple[object, ...], Stored] = field(factory=dict)  # by what they look at
+    unlearned: set[str] = field(factory=set)  # labels of what is no parameter: buffers, attributes
 
 
 def held_by(module: nn.Module, live: nn.Module) -> Held:
@@ -53,6 +54,8 @@ def held_by(module: nn.Module, live: nn.Module) -> Held:
             if key not in alike:
                 alike[key] = Stored(partial(getattr, owner, attribute), label)
                 found.slots[label] = Slot(owner, attribute, label)
+                if not isinstance(tensor, nn.Parameter):
+                    found.unlearned.add(label)
             found.tensors[id(tensor)] = tensor, alike[key]
             found.labels[label] = alike[key].label
         for attribute, chain in _parametrizations(part):

@@ -45,23 +45,27 @@ BIT_READERS = (
         targets=("object torch.ao.quantization.fake_quantize.FakeQuantizeBase",),
         summary="FakeQuantize of torch.ao as a parametrisation",
         read="qreg_torch.readers:fake_quantize",
+        needs=NEEDS,
     ),
     BitReaderSpec(
         name="torch_ao_qat",
         targets=("object torch.ao.nn.qat.*", "object torch.ao.nn.intrinsic.qat.*"),
         summary="layers of torch.ao that quantise their weight as they run",
         read="qreg_torch.readers:quantization_aware",
+        needs=NEEDS,
     ),
     BitReaderSpec(
         name="torchao",
         targets=("object torchao.*",),
         summary="weights of torchao's classes, and its layers for training",
         read="qreg_torch.readers:torchao",
+        needs=NEEDS,
     ),
     BitReaderSpec(
         name="brevitas",
         targets=("object brevitas.nn.*",),
         summary="layers of Brevitas",
         read="qreg_torch.readers:brevitas",
+        needs=NEEDS,
     ),
 )

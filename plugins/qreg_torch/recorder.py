@@ -19,6 +19,10 @@ from qreg_torch.schema import OTHER, TENSOR, Op, described, plain
 from qreg_torch.twins import Twins
 
 READS = {"item", "_local_scalar_dense", "is_nonzero", "equal", "allclose"}  # give Python numbers
+# Ops whose factors are of one type, unless autocast has cast the stored one alone.
+ALIKE = {"linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+         "conv_transpose3d", "matmul", "mm", "bmm", "addmm", "convolution"}  # fmt: skip
+AUTOCAST = "autocast casts no tensors on meta"
 INDICES = {"indices", "index"}  # arguments that are integers whatever the model's input was made as
 
 Edges = tuple[Edge | None, ...]
@@ -157,6 +161,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _run(self, func: OpOverload, op: Op, values: list[Any]) -> Any:
         if not self.twins.on_meta:
             return op.call(func, values)
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            raise NotImplementedError(AUTOCAST)
+        if op.packet in ALIKE:
+            kinds = {v.dtype for v in values if isinstance(v, torch.Tensor)}
+            if len(kinds) > 1:
+                raise NotImplementedError(AUTOCAST)
         rule = RULES.get(op.target)
         if rule is not None and len(values) == len(op.given):
             found = rule(*values)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 from small_nets import Net
 
 from qreg.cli import main
@@ -89,3 +90,18 @@ def test_relu_is_shown_for_the_bytes_it_moves(
     half_dead: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "relu" in told(capsys, "count", half_dead)
+
+
+def test_weights_that_are_no_numbers_are_told(
+    half_dead: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.load(half_dead)
+    (weight,) = [i for i in model.graph.initializer if i.name == "b.weight"]
+    numbers = numpy_helper.to_array(weight).copy()
+    numbers[0, :2, 0, 0] = np.nan
+    weight.CopyFrom(numpy_helper.from_array(numbers, "b.weight"))
+    onnx.save(model, half_dead)
+
+    closing = told(capsys, "count", half_dead).strip().splitlines()[-1]
+
+    assert closing == "NaN in b.weight (2): what is said of dead channels does not hold"

@@ -72,3 +72,66 @@ class Largest(nn.Module):
 
 def test_noise_in_unneeded_indices_stays_within_the_table() -> None:
     assert not qreg.count(Largest(), shape=(2, 1, 3), prove=True).proof.wrong
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("graph", [False, True], ids=["watched", "exported"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_the_zeros_that_a_recurrence_starts_from_are_no_parameters(
+    kind: str, graph: bool, batch: int
+) -> None:
+    module = getattr(nn, kind)(5, 7)
+    gates = {"LSTM": 4, "GRU": 3}[kind]
+
+    found = qreg.count(module, shape=(6, batch, 5), graph=graph)
+
+    assert found.totals["params"] == gates * 7 * (5 + 7 + 2)
+
+
+class LearnedStart(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.start = nn.RNN(5, 7), nn.Parameter(torch.ones(1, 1, 7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(x, self.start)[1]
+
+
+def test_a_state_that_was_learned_is_a_parameter() -> None:
+    assert qreg.count(LearnedStart(), shape=(6, 1, 5)).totals["params"] == 7 * (5 + 7 + 2) + 7
+
+
+class Mixed(nn.Module):
+    """Computes in half the bits where it says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.head(x)
+
+
+def test_what_autocast_casts_has_the_bits_it_is_cast_to() -> None:
+    """Twelve rows of sixteen products; on meta tensors autocast would cast the weight alone."""
+    found = qreg.count(Mixed(), shape=(12, 4))
+
+    (layer,) = (x for x in found.layers if x["op"] == "linear")
+    assert (layer["weight_bits"], layer["activation_bits"]) == (16, 16)
+    assert found.totals["bops_dense"] == 12 * 16 * 16 * 16
+    assert found.source.endswith("autocast casts no tensors on meta")
+
+
+class Plain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return self.head(x)
+
+
+def test_autocast_that_is_off_changes_nothing() -> None:
+    assert qreg.count(Plain(), shape=(12, 4)).source == "the dispatcher on meta tensors"
