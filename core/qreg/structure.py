@@ -10,7 +10,7 @@ from attrs import fields, frozen, has, resolve_types
 from cattrs import Converter
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
-from cattrs.gen import make_dict_structure_fn, override
+from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError, StructureError, hint
@@ -71,6 +71,9 @@ def converter_for(catalogue: Catalogue, base: Path) -> Converter:
     )
     converter.register_structure_hook_factory(
         lambda t: origin(t) is tuple, lambda t: _tuple_hook(t, converter)
+    )
+    converter.register_structure_hook_factory(
+        lambda t: origin(t) is dict, lambda t: _dict_hook(t, converter)
     )
     converter.register_structure_hook_func(
         lambda t: origin(t) is Entry,
@@ -194,6 +197,17 @@ def _tuple_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             raise TypeError(f"expected a list, found {value!r}")
+        return structure_items(value, kind)
+
+    return hook
+
+
+def _dict_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    structure_items = mapping_structure_factory(kind, converter)
+
+    def hook(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected a table, found {value!r}")
         return structure_items(value, kind)
 
     return hook

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from qreg.catalogue import Catalogue, Entry
 from qreg.errors import QregError, hint
-from qreg.records import Array, OpCall, Tensor, Trace
+from qreg.records import Array, Constant, OpCall, Tensor, Trace
 from qreg.specs import ShortcutHandlerSpec
 from qreg_channels.backward import needed_tensors
 from qreg_channels.state import Evaluate, NobodyCan, State, States, all_live, constant, live
@@ -34,15 +34,21 @@ class Analysis:
     states: Mapping[str, State]
     unhandled: tuple[OpCall, ...]  # no handler, or nobody can compute the op: live
     masks: Mapping[str, Array] | None = None
-    _outside: dict[str, State] = field(factory=dict, alias="outside", repr=False)
+    # By the constant's address, which it keeps as long as it is held here.
+    _stored: dict[int, tuple[Constant, State]] = field(factory=dict, alias="stored", repr=False)
 
     def of(self, tensor: Tensor) -> State:
         """The state of any edge: constants are known, inputs of the model are live."""
-        found = self.states.get(tensor.name) or self._outside.get(tensor.name)
-        if found is None:  # reading a constant may take a while
-            found = live(tensor) if tensor.value is None else constant(tensor.numpy())
-            self._outside[tensor.name] = found
-        return found
+        found = self.states.get(tensor.name)
+        if found is not None:
+            return found
+        if tensor.value is None:
+            return live(tensor)
+        # A weight goes by one name also where it is read transposed, or cast.
+        known = self._stored.get(id(tensor.value))
+        if known is None:  # reading a constant may take a while
+            known = self._stored[id(tensor.value)] = tensor.value, constant(tensor.numpy())
+        return known[1]
 
     def needed(self, tensor: Tensor) -> Array:
         """The elements that can change an output of the model; none of them is known."""

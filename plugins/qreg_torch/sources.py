@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 from qreg.errors import QregError, cause_of, hint
 
 Shapes = Mapping[str, Sequence[int]]
+COMPUTED = {torch.float16, torch.bfloat16, torch.float32, torch.float64}  # others are for storage
 
 
 @frozen(eq=False)
@@ -55,7 +56,7 @@ def arguments_of(
     integers: Container[str] = (),
 ) -> Arguments:
     """The example inputs, those that ``shapes`` names as zeros of that size; without examples zeros
-    for all that ``shapes`` names, float32 but for ``integers``.
+    for all that ``shapes`` names, of the type of the parameters but for ``integers``.
     """
     if examples is not None:
         return resized(examples, module.forward, shapes)
@@ -66,13 +67,20 @@ def arguments_of(
         )
     shapes = _with_names(module, shapes)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    types = {name: torch.int64 if name in integers else torch.float32 for name in shapes}
+    real = _type_of(module)
+    types = {name: torch.int64 if name in integers else real for name in shapes}
     zeros = {n: torch.zeros(tuple(s), device=device, dtype=types[n]) for n, s in shapes.items()}
     try:
         signature = inspect.signature(module.forward)
     except (TypeError, ValueError):  # a scripted module's forward has none
         return Arguments(tuple(zeros.values()), {}, made=zeros)
     return Arguments(*_bound(signature, zeros), made=zeros)
+
+
+def _type_of(module: nn.Module) -> torch.dtype:
+    """What the module computes in: the type of all its parameters, float32 where they differ."""
+    kinds = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    return kinds.pop() if len(kinds) == 1 and kinds <= COMPUTED else torch.float32
 
 
 def resized(examples: Arguments, forward: Callable[..., Any], shapes: Shapes) -> Arguments:

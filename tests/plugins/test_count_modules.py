@@ -135,3 +135,54 @@ class Plain(nn.Module):
 
 def test_autocast_that_is_off_changes_nothing() -> None:
     assert qreg.count(Plain(), shape=(12, 4)).source == "the dispatcher on meta tensors"
+
+
+class Folded(nn.Module):
+    """A tied autoencoder: one square matrix, read as it lies and transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4))
+        with torch.no_grad():
+            self.weight[:, :2] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x @ self.weight) @ self.weight.t()
+
+
+def test_a_weight_that_is_read_transposed_too_has_its_zeros_in_rows_there() -> None:
+    """The first product makes two null channels, which meet the zeros in the second."""
+    found = qreg.count(Folded(), shape=(3, 4), prove=True)
+
+    first, last = (x for x in found.layers if x["op"] == "matmul")
+    assert (first["null_out"], first["macs_needed"]) == ([0, 1], 3 * 4 * 2)
+    assert (last["null_in"], last["null_out"], last["macs_needed"]) == ([0, 1], [], 3 * 2 * 4)
+
+
+class Backwards(nn.Module):
+    """Gives the gradient of a layer: its weight is read twice, in two shapes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad(self.layer(x).sum(), x)[0]
+
+
+def test_a_weight_that_is_read_in_two_shapes_is_read_in_each() -> None:
+    found = qreg.count(Backwards(), shape=(3, 4), prove=True)
+
+    assert not found.proof.wrong
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["watched", "exported"])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_module_of_another_type_takes_inputs_of_it(kind: torch.dtype, graph: bool) -> None:
+    found = qreg.count(nn.Linear(5, 4, dtype=kind), shape=(3, 5), graph=graph)
+
+    bits = kind.itemsize * 8
+    assert found.totals["macs"] == 60
+    assert found.totals["bops_dense"] == 60 * bits * bits
