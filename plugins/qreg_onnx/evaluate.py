@@ -8,7 +8,7 @@ import onnx
 import onnx_ir as ir
 
 from qreg.catalogue import Catalogue
-from qreg.errors import QregError
+from qreg.errors import QregError, cause_of
 from qreg.records import Array, OpCall
 from qreg.specs import OpSpec
 from qreg_onnx.runtime import Session, session
@@ -43,7 +43,13 @@ class Evaluator:
                 self._sessions.popitem(last=False)
         # np.ascontiguousarray would make a vector of a scalar.
         feed = {f"i{n}": np.asarray(a, order="C") for n, a in enumerate(inputs) if a is not None}
-        computed = iter(ready.run(None, feed))
+        try:
+            computed = iter(ready.run(None, feed))
+        except Exception as exc:  # ONNX Runtime's own, of no common class
+            raise QregError(
+                f"node {call.name!r} ({call.target}) cannot be computed by ONNX Runtime on what it "
+                f"is given: {cause_of(exc)}"
+            ) from exc
         return tuple(next(computed) if t.name else _NOTHING for t in call.outputs)
 
 

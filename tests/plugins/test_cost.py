@@ -567,6 +567,20 @@ def test_what_is_written_as_a_string_is_needed(rng: np.random.Generator) -> None
     assert record.totals["macs_needed"] == record.totals["macs"] == 1152
 
 
+def test_an_op_that_nobody_can_compute_on_its_constants_is_live_and_listed(
+    rng: np.random.Generator,
+) -> None:
+    """Looking up row 9 of 3: no fault of the plugin that asked for the value."""
+    net = Net()
+    rows = net.op("Gather", weights(rng, 3, 4), np.array([0, 9]), name="rows")
+    x = net.op("Add", net.input(2, 4), rows)
+
+    record = qreg.count(net.model(net.op("MatMul", x, weights(rng, 4, 5))))
+
+    assert record.totals["macs_needed"] == 2 * 4 * 5
+    assert [u.nodes for u in record.unhandled] == [("rows",)]
+
+
 # Metrics of third parties ----------------------------------------------------------------------
 
 
