@@ -29,7 +29,9 @@ def test_one_convolution_dense_and_with_two_dead_filters() -> None:
     compare = qreg.QuantizationComparison(input_size=(2, 4, 4), b_a=32)
     layer = nn.Sequential(conv())
 
-    (dense,) = compare.set_baseline(layer).layers
+    stats = compare.set_baseline(layer)
+    (dense,) = stats.layers
+    assert isinstance(stats, qreg.ModelStats) and isinstance(dense, qreg.LayerStats)
     assert (dense.name, dense.macs, dense.bops, dense.bitwidth) == ("0", 1152, 1_179_648, 32)
     assert (dense.spatial, dense.kernel_size) == ((4, 4), (3, 3))
     assert (dense.total_in_channels, dense.total_out_channels) == (2, 4)
