@@ -121,12 +121,6 @@ def weight_form(array: Array, geometry: Geometry) -> Array:
     return grouped.swapaxes(1, 2) if geometry.transposed else grouped
 
 
-def output_sizes(call: OpCall, geometry: Geometry) -> tuple[int, ...]:
-    """The shape of the output as (N, C, *places)."""
-    mask = np.broadcast_to(np.False_, call.output.shape)
-    return output_form(mask, geometry).shape
-
-
 def as_output(form: Array, call: OpCall, geometry: Geometry) -> Array:
     """(N or 1, C, *places or ones) in the output's own shape."""
     return _own_shape(form, call.output.shape, geometry.output_axis, len(geometry.kernel))

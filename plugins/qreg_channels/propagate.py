@@ -16,7 +16,6 @@ from qreg_channels.state import Evaluate, NobodyCan, State, States, all_live, co
 from qreg_channels.uniform import Repeated, everywhere, inverted, repeated
 from qreg_onnx.evaluate import Evaluator
 
-CONTRACT = "(OpCall, tuple[State | None, ...], Evaluate) -> tuple[State, ...]"
 EXACTLY, IGNORE_BIAS = "exact", "ignore-bias"
 CONVENTIONS = (EXACTLY, IGNORE_BIAS)
 
@@ -137,17 +136,13 @@ def _checked(
     found: Any, call: OpCall, entry: Entry[ShortcutHandlerSpec], about: str
 ) -> tuple[State, ...]:
     """What a handler gave, if it is one state per output, each of its shape."""
-    whose = f"{about}: {entry.spec.registry} {entry.id} ({entry.distribution} {entry.version})"
     if not isinstance(found, (tuple, list)) or not all(isinstance(s, State) for s in found):
-        raise QregError(
-            f"{whose} gave {type(found).__name__}; its contract is {CONTRACT}; that is a fault of "
-            "the plugin"
-        )
+        raise entry.wrong("propagate", found, about)
     shapes = [tuple(s.shape) for s in found]
     wanted = [t.shape for t in call.outputs]
     if shapes != wanted:
         raise QregError(
-            f"{whose} gave states of shapes {shapes}; the op's outputs have shapes {wanted}; that "
+            f"{about}: {entry.whose} gave states of shapes {shapes}; the op's outputs have shapes {wanted}; that "
             "is a fault of the plugin"
         )
     return tuple(found)

@@ -148,6 +148,11 @@ def _called(source: str) -> tuple[nn.Module, Arguments | None]:
     try:
         made = getattr(import_module(module_name), attribute)
         result = made if isinstance(made, nn.Module) else made()
+    except ModuleNotFoundError as exc:
+        raise QregError(
+            f"{source}: cannot be called: {cause_of(exc)}; run qreg in the folder that holds it, "
+            "or install the package"
+        ) from exc
     except Exception as exc:  # the user's code may raise anything
         raise QregError(f"{source}: cannot be called: {cause_of(exc)}") from exc
     module, inputs = result if isinstance(result, tuple) else (result, None)
