@@ -117,7 +117,10 @@ def test_the_trained_file_and_the_module_have_the_same_layers(
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("no_such_package:net", "no_such_package:net: cannot be called: ModuleNotFoundError: No module named 'no_such_package'; run "),
+        (
+            "no_such_package:net",
+            "no_such_package:net: cannot be called: ModuleNotFoundError: No module named 'no_such_package'; run ",
+        ),
         ("math:pi", "math:pi: cannot be called: TypeError"),
         ("builtins:dict", "builtins:dict: gave dict, not a torch.nn.Module"),
     ],
